@@ -1,1 +1,28 @@
-//! placeholder
+//! What may go where: VLANs, port-profiles and access lists as values.
+//!
+//! The way of a configuration through this crate:
+//!
+//! ```text
+//! text --lang::parse--> Config --validate--> (Problem list | ok)
+//!      Config + bindings --compile--> HostIntent (one host, effective settings)
+//!      HostIntent --snapshot::build--> Snapshot (immutable, dense, what the core forwards by)
+//! ```
+//!
+//! Where it sits: the supervisor goes from text to [`intent::HostIntent`]; the dataplane goes from
+//! there to [`snapshot::Snapshot`]. Invariants: no I/O, no clock, no thread, no rpc type, no driver.
+
+#![forbid(unsafe_code)]
+
+pub mod acl;
+pub mod config;
+pub mod fib;
+pub mod intent;
+pub mod problem;
+pub mod snapshot;
+pub mod vlan_set;
+
+pub use config::Config;
+pub use intent::HostIntent;
+pub use problem::Problem;
+
+pub use vlan_set::VlanSet;

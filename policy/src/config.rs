@@ -1,0 +1,223 @@
+//! The configuration of the whole switch as a value: what the language reads and prints.
+//!
+//! Every value that a user did not write is `None` here; defaults and inheritance are resolved
+//! later, so that `show running-config` prints what was written and no more.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use proto::{InterfaceName, MacAddr, VlanId};
+
+use crate::acl::Acl;
+use crate::vlan_set::VlanSet;
+
+/// The name of a port-profile or an access list: 1..=63 characters out of letters, digits and
+/// `-_.:`, the first a letter or a digit. Case matters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+/// Text that cannot be a [`Name`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a name, expected 1..63 letters, digits, `-`, `_`, `.` or `:`, starting with a letter or digit"
+)]
+pub struct NameError(pub String);
+
+impl Name {
+    /// The longest name.
+    pub const LEN_MAX: usize = 63;
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+        let first_legal = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        if first_legal && text.len() <= Self::LEN_MAX && text.bytes().all(legal) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// The configuration of one switch. [`Config::default`] is a switch out of the box.
+///
+/// VLAN 1 exists always, whether it is listed or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// `hostname NAME`.
+    pub hostname: Option<Name>,
+    /// `vlan N`.
+    pub vlans: BTreeMap<VlanId, Vlan>,
+    /// `mac|ip|ipv6 access-list NAME`: one name space for the three kinds.
+    pub acls: BTreeMap<Name, Acl>,
+    /// `port-profile type vethernet|ethernet NAME`.
+    pub profiles: BTreeMap<Name, PortProfile>,
+    /// `interface Ethernet3/1`, `interface Vethernet12`.
+    pub interfaces: BTreeMap<InterfaceName, Interface>,
+}
+
+impl Config {
+    /// Whether the VLAN exists: configured, or VLAN 1.
+    #[must_use]
+    pub fn has_vlan(&self, vlan: VlanId) -> bool {
+        vlan == VlanId::DEFAULT || self.vlans.contains_key(&vlan)
+    }
+}
+
+/// A VLAN of the switch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vlan {
+    /// `name TEXT`, 1..=32 printable characters without blanks; `None`: `VLAN0010`.
+    pub name: Option<String>,
+}
+
+/// What a port-profile is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProfileKind {
+    /// Ports of VMs.
+    Vethernet,
+    /// Uplinks.
+    Ethernet,
+}
+
+impl fmt::Display for ProfileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Vethernet => "vethernet",
+            Self::Ethernet => "ethernet",
+        })
+    }
+}
+
+/// A named policy for ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortProfile {
+    /// What it is for; never changes.
+    pub kind: ProfileKind,
+    /// `inherit port-profile NAME`: of the same kind; at most [`PortProfile::DEPTH_MAX`] levels.
+    pub inherit: Option<Name>,
+    /// `state enabled`: ports may use it. Without it, a port that names it stays down.
+    pub enabled: bool,
+    /// `max-ports N`: how many vEthernets may use it at once, 1..=1024; `None`: no limit.
+    pub max_ports: Option<u16>,
+    /// What it says of its ports.
+    pub settings: Settings,
+}
+
+impl PortProfile {
+    /// How many profiles a chain of `inherit` may have, the NX-OS limit.
+    pub const DEPTH_MAX: usize = 4;
+}
+
+/// What is configured on one interface: overrides its profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// `inherit port-profile NAME`. For a vEthernet the profile given at attach counts, and this,
+    /// when present, replaces it.
+    pub inherit: Option<Name>,
+    /// Overrides.
+    pub settings: Settings,
+}
+
+/// What can be said of a port, in a profile or on an interface; `None` = not said here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `description TEXT`, 1..=254 printable characters. Not inherited.
+    pub description: Option<String>,
+    /// `shutdown` / `no shutdown`. Default: up.
+    pub shutdown: Option<bool>,
+    /// `switchport mode access|trunk`. Default: access.
+    pub mode: Option<SwitchportMode>,
+    /// `switchport access vlan N`. Default: 1.
+    pub access_vlan: Option<VlanId>,
+    /// `switchport trunk native vlan N`. Default: 1.
+    pub trunk_native_vlan: Option<VlanId>,
+    /// `switchport trunk allowed vlan LIST|all|none|add LIST|remove LIST|except LIST`. Default: all.
+    pub trunk_allowed_vlans: Option<VlanSet>,
+    /// `mtu N`, payload bytes after the Ethernet header and tags, 576..=9216. Default: 1500.
+    pub mtu_bytes: Option<u16>,
+    /// `mac|ip|ipv6 [port] access-group NAME in`.
+    pub acl_in: AclBinding,
+    /// `mac|ip|ipv6 [port] access-group NAME out`.
+    pub acl_out: AclBinding,
+    /// `switchport uufb disable`: true = unknown unicast reaches this port. vEthernet only.
+    pub uufb_disabled: Option<bool>,
+    /// `switchport promiscuous`: gets a copy of every frame of its VLANs. vEthernet only.
+    pub promiscuous: Option<bool>,
+    /// `mac-address allow LIST|any`: further source addresses. vEthernet only.
+    pub mac_allow: Option<MacAllow>,
+    /// `spanning-tree bpduguard enable`: a BPDU from the VM shuts the port. vEthernet only.
+    pub bpdu_guard: Option<bool>,
+    /// `pinning id N`: the NIC that this vEthernet's frames leave by, while it is up.
+    pub pinning_nic: Option<u8>,
+    /// `channel-group auto mode ...`. Ethernet only.
+    pub channel_group: Option<ChannelMode>,
+    /// `host-traffic`: frames for the host's own MAC go to its kernel. Ethernet only. Default: off.
+    pub host_traffic: Option<bool>,
+}
+
+/// The access lists of one direction of a port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AclBinding {
+    /// For frames that are neither IPv4 nor IPv6.
+    pub mac: Option<Name>,
+    /// For IPv4.
+    pub ip: Option<Name>,
+    /// For IPv6.
+    pub ipv6: Option<Name>,
+}
+
+/// Access or trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwitchportMode {
+    /// One VLAN, untagged.
+    Access,
+    /// Several VLANs, tagged, but for the native one.
+    Trunk,
+}
+
+/// Source addresses that a vEthernet may use beside its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MacAllow {
+    /// Whatever is a legal source address.
+    Any,
+    /// These; ascending, without repeats, at most 64.
+    List(Vec<MacAddr>),
+}
+
+/// How the uplinks of a host that share this setting work together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelMode {
+    /// `on mac-pinning`: each vEthernet sends by one member; the physical switches need no setting.
+    MacPinning,
+}
+
+impl fmt::Display for ChannelMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MacPinning => f.write_str("on mac-pinning"),
+        }
+    }
+}

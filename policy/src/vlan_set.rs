@@ -1,0 +1,154 @@
+//! A set of VLANs: constant-time membership for the core, ranges for people.
+
+use std::fmt;
+
+use proto::VlanId;
+
+const WORDS: usize = 4096 / 64;
+
+/// A set of VLANs as a bitmap of 512 bytes; prints as `1-5,10`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VlanSet([u64; WORDS]);
+
+impl VlanSet {
+    /// The empty set.
+    pub const EMPTY: Self = Self([0; WORDS]);
+
+    /// Every legal VLAN, 1..=4094.
+    #[must_use]
+    pub fn all() -> Self {
+        VlanId::all().collect()
+    }
+
+    /// Whether the VLAN is in the set.
+    #[must_use]
+    #[inline]
+    pub fn contains(&self, vlan: VlanId) -> bool {
+        let (word, bit) = Self::place(vlan);
+        self.0.get(word).is_some_and(|w| w & bit != 0)
+    }
+
+    /// Adds a VLAN; true when it was not there.
+    pub fn insert(&mut self, vlan: VlanId) -> bool {
+        let (word, bit) = Self::place(vlan);
+        let new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        new
+    }
+
+    /// Removes a VLAN; true when it was there.
+    pub fn remove(&mut self, vlan: VlanId) -> bool {
+        let (word, bit) = Self::place(vlan);
+        let old = self.0[word] & bit != 0;
+        self.0[word] &= !bit;
+        old
+    }
+
+    /// Whether no VLAN is in the set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|w| *w == 0)
+    }
+
+    /// How many VLANs are in the set.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
+    /// The VLANs of the set, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = VlanId> + '_ {
+        VlanId::all().filter(|v| self.contains(*v))
+    }
+
+    /// The VLANs that are in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        for (word, mask) in both.0.iter_mut().zip(other.0) {
+            *word &= mask;
+        }
+        both
+    }
+
+    fn place(vlan: VlanId) -> (usize, u64) {
+        let v = usize::from(vlan.get());
+        (v / 64, 1 << (v % 64))
+    }
+}
+
+impl FromIterator<VlanId> for VlanSet {
+    fn from_iter<I: IntoIterator<Item = VlanId>>(vlans: I) -> Self {
+        let mut set = Self::EMPTY;
+        for vlan in vlans {
+            set.insert(vlan);
+        }
+        set
+    }
+}
+
+impl Extend<VlanId> for VlanSet {
+    fn extend<I: IntoIterator<Item = VlanId>>(&mut self, vlans: I) {
+        for vlan in vlans {
+            self.insert(vlan);
+        }
+    }
+}
+
+impl fmt::Display for VlanSet {
+    /// The NX-OS form: ascending, runs as ranges, `none` when empty.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("none");
+        }
+        let mut vlans = self.iter().map(VlanId::get).peekable();
+        let mut first = true;
+        while let Some(start) = vlans.next() {
+            let mut end = start;
+            while let Some(next) = vlans.next_if_eq(&(end + 1)) {
+                end = next;
+            }
+            if !first {
+                f.write_str(",")?;
+            }
+            first = false;
+            match end - start {
+                0 => write!(f, "{start}")?,
+                _ => write!(f, "{start}-{end}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for VlanSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VlanSet({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(vlans: &[u16]) -> VlanSet {
+        vlans.iter().filter_map(|v| VlanId::new(*v).ok()).collect()
+    }
+
+    #[test]
+    fn prints_runs_as_ranges() {
+        assert_eq!(set(&[]).to_string(), "none");
+        assert_eq!(set(&[7]).to_string(), "7");
+        assert_eq!(set(&[1, 2, 3, 10, 12, 13]).to_string(), "1-3,10,12-13");
+        assert_eq!(VlanSet::all().to_string(), "1-4094");
+        assert_eq!(VlanSet::all().len(), 4094);
+    }
+
+    #[test]
+    fn insert_and_remove_say_what_changed() {
+        let mut vlans = set(&[1]);
+        assert!(
+            !vlans.insert(VlanId::DEFAULT) && vlans.remove(VlanId::DEFAULT) && vlans.is_empty()
+        );
+    }
+}
