@@ -24,5 +24,5 @@ pub mod vlan_set;
 pub use config::Config;
 pub use intent::HostIntent;
 pub use problem::Problem;
-
+pub use snapshot::Snapshot;
 pub use vlan_set::VlanSet;
