@@ -1,0 +1,50 @@
+# Weft. `make test` is everything CI runs; `make demo` shows the switch at work. Both need nothing
+# done before on Debian 12 with a Rust toolchain: they call `make setup`. Namespaces need root.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+DENY  := target/tools/bin/cargo-deny
+
+.PHONY: help setup build test lint unit e2e deny doc demo bench clean
+
+help:
+	@echo "make setup   install the Debian packages that building and testing need"
+	@echo "make build   release binaries in target/release"
+	@echo "make test    everything CI runs: fmt, clippy, deny, doc, unit, property and end-to-end tests"
+	@echo "make demo    two hosts, a supervisor and six VMs in namespaces, with a report"
+	@echo "make bench   criterion benches of the parts without I/O"
+
+setup:
+	@packaging/setup.sh
+
+build: setup
+	$(CARGO) build --release --locked --workspace --bins
+
+test: setup
+	@packaging/test.sh
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+deny: setup
+	$(DENY) -L error --locked check bans licenses sources
+
+doc: setup
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --all-features
+
+unit: setup
+	$(CARGO) test --locked --workspace --exclude tests --all-features
+
+e2e: setup
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked -p tests
+
+demo: build
+	$(CARGO) run --release --locked -q -p tests --bin lab -- demo examples/practica.yaml
+
+bench: setup
+	$(CARGO) bench --locked -p benches
+
+clean:
+	$(CARGO) clean
