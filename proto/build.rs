@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(SCHEMAS, ["api"])?;
     tonic_prost_build::configure()
         // The messages of the operator's API are what `--json` prints.
-        .type_attribute("weft.operator.v1", "#[derive(serde::Serialize)]")
+        .type_attribute(".weft.operator.v1", "#[derive(serde::Serialize)]")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -358,6 +358,8 @@ impl IpProto {
     pub const UDP: Self = Self(17);
     /// ICMP for IPv6 (RFC 4443).
     pub const ICMPV6: Self = Self(58);
+    /// SCTP (RFC 9260).
+    pub const SCTP: Self = Self(132);
 }
 
 /// The identity of a host: a UUID that the dataplane keeps in its state directory.

@@ -3,8 +3,24 @@
 //! No function here allocates, and none can panic on any input: a reader of bytes returns `None`
 //! or leaves the field empty.
 
-pub mod key;
-pub mod offload;
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
+mod bytes;
+pub mod checksum;
+pub mod edit;
+pub mod ethernet;
+pub mod ipv4;
+pub mod ipv6;
+pub mod key;
+pub mod l4;
+pub mod offload;
+pub mod parse;
+pub mod vlan;
+
+pub use edit::TagEdit;
 pub use key::{Fragment, FrameKey, L3, Tag};
 pub use offload::{Gso, GsoKind, Offload, PartialChecksum};
+pub use parse::parse;
