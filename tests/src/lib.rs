@@ -3,7 +3,12 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod frames;
+pub mod inject;
 pub mod link;
+pub mod mutate;
 pub mod netns;
+pub mod packet;
 pub mod process;
+pub mod sniff;
 pub mod wait;
