@@ -1,0 +1,228 @@
+//! Messages of the supervisor become values of `policy`: the only place in this crate where rpc
+//! types and policy types meet.
+//!
+//! A push is decoded whole or refused whole, with every problem it has. Invariant: nothing that a
+//! supervisor can send panics here; whatever passes is still checked again by `Snapshot::build`.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use policy::acl::{Acl, AclKind};
+use policy::config::{AclBinding, ChannelMode, MacAllow, Name};
+use policy::intent::{
+    HostIntent, PortIntent, PortMode, PortRole, UplinkRole, VethernetRole,
+};
+use policy::{Problem, VlanSet, lang};
+use proto::rpc::switch as rpc;
+use proto::{InterfaceName, MacAddr, Revision, VlanId};
+
+/// The state that a push leads to: the whole one it carries, or `held` with its difference applied.
+///
+/// # Errors
+/// A difference to another revision than the one held, or no body at all: one problem that says so.
+pub fn resulting_intent(
+    push: rpc::Push,
+    held: Revision,
+    intent: &rpc::HostIntent,
+) -> Result<rpc::HostIntent, Vec<Problem>> {
+    match push.body {
+        Some(rpc::push::Body::Full(full)) => Ok(full),
+        Some(rpc::push::Body::Delta(delta)) if delta.base_revision == held.get() => {
+            Ok(with_delta(intent.clone(), delta))
+        }
+        Some(rpc::push::Body::Delta(delta)) => Err(vec![problem(
+            "",
+            format!("difference to revision {}, but {held} is held", delta.base_revision),
+        )]),
+        None => Err(vec![problem("", "push without a body")]),
+    }
+}
+
+/// `intent` with the difference applied: removals first, then what was added or changed.
+fn with_delta(mut intent: rpc::HostIntent, delta: rpc::HostDelta) -> rpc::HostIntent {
+    let vlan_goes =
+        |id: u32| delta.removed_vlans.contains(&id) || delta.vlans.iter().any(|v| v.id == id);
+    intent.vlans.retain(|v| !vlan_goes(v.id));
+    let list_goes = |name: &str| {
+        delta.removed_access_lists.iter().any(|n| n == name)
+            || delta.access_lists.iter().any(|a| a.name == name)
+    };
+    intent.access_lists.retain(|a| !list_goes(&a.name));
+    let port_goes = |name: &str| {
+        delta.removed_ports.iter().any(|n| n == name) || delta.ports.iter().any(|p| p.name == name)
+    };
+    intent.ports.retain(|p| !port_goes(&p.name));
+    intent.vlans.extend(delta.vlans);
+    intent.access_lists.extend(delta.access_lists);
+    intent.ports.extend(delta.ports);
+    intent
+}
+
+/// The policy value of a host's whole state.
+///
+/// # Errors
+/// Every problem of the message, none left out.
+pub fn host_intent(message: &rpc::HostIntent) -> Result<HostIntent, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut intent = HostIntent::default();
+    for vlan in &message.vlans {
+        match VlanId::new(vlan.id) {
+            Ok(id) => drop(intent.vlans.insert(id, vlan.name.clone())),
+            Err(e) => problems.push(problem("vlan", e)),
+        }
+    }
+    for list in &message.access_lists {
+        match access_list(list) {
+            Ok((name, acl)) => drop(intent.acls.insert(name, acl)),
+            Err(mut more) => problems.append(&mut more),
+        }
+    }
+    for message in &message.ports {
+        match port(message) {
+            Ok((name, port)) => {
+                if intent.ports.insert(name, port).is_some() {
+                    problems.push(problem(&message.name, "the port is listed twice"));
+                }
+            }
+            Err(e) => problems.push(problem(&message.name, e)),
+        }
+    }
+    if problems.is_empty() { Ok(intent) } else { Err(problems) }
+}
+
+fn access_list(message: &rpc::AccessList) -> Result<(Name, Acl), Vec<Problem>> {
+    let path = format!("{} access-list {}", message.kind, message.name);
+    let kind = match message.kind.as_str() {
+        "mac" => AclKind::Mac,
+        "ip" => AclKind::Ipv4,
+        "ipv6" => AclKind::Ipv6,
+        other => return Err(vec![problem(&path, format!("unknown kind of access list `{other}`"))]),
+    };
+    let name = message.name.parse::<Name>().map_err(|e| vec![problem(&path, e)])?;
+    let mut acl = Acl::new(kind);
+    let mut problems = Vec::new();
+    for text in &message.entries {
+        match lang::parse_entry(kind, text) {
+            Ok((sequence, entry)) => {
+                if acl.entries.insert(sequence, entry).is_some() {
+                    problems.push(problem(&path, format!("entry {sequence} is listed twice")));
+                }
+            }
+            Err(found) => problems.push(Problem { path: path.clone(), ..found }),
+        }
+    }
+    if problems.is_empty() { Ok((name, acl)) } else { Err(problems) }
+}
+
+fn port(message: &rpc::Port) -> Result<(InterfaceName, PortIntent), String> {
+    let name = message.name.parse::<InterfaceName>().map_err(text)?;
+    let mode = match &message.mode {
+        Some(rpc::port::Mode::AccessVlan(vlan)) => PortMode::Access(VlanId::new(*vlan).map_err(text)?),
+        Some(rpc::port::Mode::Trunk(trunk)) => PortMode::Trunk {
+            native: VlanId::new(trunk.native_vlan).map_err(text)?,
+            allowed: trunk.allowed_vlans.parse::<VlanSet>().map_err(text)?,
+        },
+        None => return Err("the port has no switchport mode".to_owned()),
+    };
+    let role = match &message.role {
+        Some(rpc::port::Role::Vethernet(role)) => PortRole::Vethernet(vethernet(message, role)?),
+        Some(rpc::port::Role::Uplink(role)) => PortRole::Uplink(uplink(role)?),
+        None => return Err("the port has no role".to_owned()),
+    };
+    let profile = match message.profile.as_str() {
+        "" => None,
+        profile => Some(profile.parse().map_err(text)?),
+    };
+    let port = PortIntent {
+        profile,
+        admin_up: message.admin_up,
+        mode,
+        mtu_bytes: u16::try_from(message.mtu_bytes)
+            .map_err(|_| format!("mtu {} is out of range", message.mtu_bytes))?,
+        acl_in: binding(message.acl_in.as_ref())?,
+        acl_out: binding(message.acl_out.as_ref())?,
+        role,
+    };
+    Ok((name, port))
+}
+
+fn vethernet(port: &rpc::Port, role: &rpc::VethernetRole) -> Result<VethernetRole, String> {
+    let macs: Result<Vec<MacAddr>, _> = role.allowed_macs.iter().map(|m| m.parse()).collect();
+    Ok(VethernetRole {
+        vm: role.vm.clone(),
+        adapter: role.adapter.clone(),
+        mac: role.mac.parse().map_err(text)?,
+        mac_allow: if role.any_mac { MacAllow::Any } else { MacAllow::List(macs.map_err(text)?) },
+        uufb_disabled: port.uufb_disabled,
+        promiscuous: port.promiscuous,
+        bpdu_guard: port.bpdu_guard,
+        pinned_nic: nic(role.pinned_nic)?,
+    })
+}
+
+fn uplink(role: &rpc::UplinkRole) -> Result<UplinkRole, String> {
+    let channel = match role.channel_mode.as_str() {
+        "" => None,
+        mode if mode == ChannelMode::MacPinning.to_string() || mode == "mac-pinning" => {
+            Some(ChannelMode::MacPinning)
+        }
+        other => return Err(format!("this dataplane does not know channel mode `{other}`")),
+    };
+    let nic = nic(role.nic)?.ok_or("an uplink needs a NIC number, 1..32")?;
+    Ok(UplinkRole { nic, channel, host_traffic: role.host_traffic })
+}
+
+/// A NIC number; 0 stands for none.
+fn nic(number: u32) -> Result<Option<u8>, String> {
+    match u8::try_from(number) {
+        Ok(0) => Ok(None),
+        Ok(nic) if nic <= InterfaceName::NIC_MAX => Ok(Some(nic)),
+        _ => Err(format!("NIC {number} is out of range, expected 1..32")),
+    }
+}
+
+fn binding(message: Option<&rpc::AclBinding>) -> Result<AclBinding, String> {
+    let name = |text_of: &str| -> Result<Option<Name>, String> {
+        if text_of.is_empty() { Ok(None) } else { text_of.parse().map(Some).map_err(text) }
+    };
+    let Some(message) = message else { return Ok(AclBinding::default()) };
+    Ok(AclBinding {
+        mac: name(&message.mac)?,
+        ip: name(&message.ip)?,
+        ipv6: name(&message.ipv6)?,
+    })
+}
+
+/// The problems of a refused push, as they go back to the supervisor.
+#[must_use]
+pub fn rejected(revision: Revision, problems: &[Problem]) -> rpc::Rejected {
+    let problems = problems
+        .iter()
+        .map(|p| rpc::Problem { path: p.path.clone(), message: p.message.clone() })
+        .collect();
+    rpc::Rejected { revision: revision.get(), problems }
+}
+
+/// The vNICs that an intent knows: `(VM, adapter)` to name, profile and address. With it a headless
+/// dataplane plugs a known vNIC back in.
+#[must_use]
+pub fn known_vethernets(
+    intent: &HostIntent,
+) -> BTreeMap<(String, String), (InterfaceName, MacAddr, Option<Name>)> {
+    let mut known = BTreeMap::new();
+    for (name, port) in &intent.ports {
+        if let PortRole::Vethernet(role) = &port.role {
+            let key = (role.vm.clone(), role.adapter.clone());
+            known.insert(key, (*name, role.mac, port.profile.clone()));
+        }
+    }
+    known
+}
+
+fn problem(path: &str, message: impl Display) -> Problem {
+    Problem { span: None, path: path.to_owned(), message: message.to_string(), hint: String::new() }
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
