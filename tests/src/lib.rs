@@ -11,4 +11,5 @@ pub mod netns;
 pub mod packet;
 pub mod process;
 pub mod sniff;
+pub mod switch;
 pub mod wait;
