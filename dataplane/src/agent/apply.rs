@@ -1,0 +1,178 @@
+//! A push on its way to the workers: decode, check, build, save, publish, acknowledge.
+//!
+//! All or nothing: whatever is wrong is told to the supervisor, and the last good state stays.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use policy::{HostIntent, Problem, Snapshot};
+use proto::rpc::switch;
+use proto::{PortId, Revision};
+use tracing::{info, warn};
+
+use super::announce;
+use super::attach::DeviceState;
+use super::cache::Saved;
+use super::chassis::Chassis;
+use super::control::Control;
+use super::decode;
+use super::uplink::UplinkState;
+use crate::core::{Links, View, pinning};
+
+impl<C: Chassis> Control<C> {
+    /// The supervisor pushed a state.
+    pub(super) fn push(&mut self, push: switch::Push) {
+        let started = Instant::now();
+        let revision = Revision::new(push.revision);
+        if revision == self.revision && !matches!(push.body, Some(switch::push::Body::Full(_))) {
+            return self.acknowledge(revision, started);
+        }
+        match self.prepare(push, revision) {
+            Ok((wire, intent, snapshot)) => match self.commit(wire, intent, snapshot) {
+                Ok(()) => self.acknowledge(revision, started),
+                Err(problem) => self.reject(revision, &[problem]),
+            },
+            Err(problems) => self.reject(revision, &problems),
+        }
+    }
+
+    /// Builds what the push leads to, and changes nothing but the slots that new ports got.
+    fn prepare(
+        &mut self,
+        push: switch::Push,
+        revision: Revision,
+    ) -> Result<(switch::HostIntent, HostIntent, Snapshot), Vec<Problem>> {
+        let wire = decode::resulting_intent(push, self.revision, &self.wire)?;
+        let intent = decode::host_intent(&wire)?;
+        let snapshot = Snapshot::build(&intent, revision, &mut self.ids)?;
+        Ok((wire, intent, snapshot))
+    }
+
+    /// Saves a built state, then forwards by it.
+    fn commit(
+        &mut self,
+        wire: switch::HostIntent,
+        intent: HostIntent,
+        snapshot: Snapshot,
+    ) -> Result<(), Problem> {
+        let saved = Saved { revision: snapshot.revision, term: self.term, intent: wire };
+        self.cache.save_intent(&saved).map_err(|e| Problem {
+            span: None,
+            path: String::new(),
+            message: e.to_string(),
+            hint: "the state is not applied because it could not be kept".to_owned(),
+        })?;
+        self.adopt(saved, intent, snapshot);
+        Ok(())
+    }
+
+    /// Forwards by a state that is on disk.
+    fn adopt(&mut self, saved: Saved, intent: HostIntent, snapshot: Snapshot) {
+        self.revision = saved.revision;
+        self.wire = saved.intent;
+        self.intent = intent;
+        self.snapshot = Arc::new(snapshot);
+        self.reconcile_uplinks();
+        self.publish();
+        self.finish_waiting();
+    }
+
+    /// Takes up the state of before the restart.
+    pub(super) fn restore_intent(&mut self, saved: Saved) {
+        let built = decode::host_intent(&saved.intent).and_then(|intent| {
+            let snapshot = Snapshot::build(&intent, saved.revision, &mut self.ids)?;
+            Ok((intent, snapshot))
+        });
+        match built {
+            Ok((intent, snapshot)) => {
+                info!("forwarding by revision {} of before the restart", saved.revision);
+                self.adopt(saved, intent, snapshot);
+            }
+            Err(problems) => {
+                for problem in problems {
+                    warn!("saved state: {problem}");
+                }
+            }
+        }
+    }
+
+    fn acknowledge(&self, revision: Revision, started: Instant) {
+        let duration_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let applied = switch::Applied { revision: revision.get(), duration_ns };
+        self.say(switch::from_dataplane::Body::Applied(applied));
+    }
+
+    fn reject(&self, revision: Revision, problems: &[Problem]) {
+        for problem in problems {
+            warn!("revision {revision} refused: {problem}");
+        }
+        let rejected = decode::rejected(revision, problems);
+        self.say(switch::from_dataplane::Body::Rejected(rejected));
+    }
+
+    /// The carrier of a netdev changed.
+    pub(super) fn link(&mut self, ifname: &str, up: bool) {
+        let Some(uplink) = self.uplinks.values_mut().find(|u| u.ifname == ifname) else { return };
+        if uplink.carrier == up {
+            return;
+        }
+        uplink.carrier = up;
+        if up && let UplinkState::Closed { retry, .. } = &mut uplink.state {
+            *retry = Instant::now();
+        }
+        let (kind, word) = if up { ("link-up", "up") } else { ("link-down", "down") };
+        let slot = uplink.slot();
+        self.reconcile_uplinks();
+        self.refresh_team();
+        if let Some(slot) = slot {
+            let name = self.port_name(slot);
+            self.event("notice", &name, kind, format!("{name} ({ifname}): link is {word}"));
+        }
+    }
+
+    /// Computes teaming again, and publishes it when something changed.
+    pub(super) fn refresh_team(&mut self) {
+        let links = self.links();
+        if self.team.links() != &links {
+            self.publish();
+        }
+    }
+
+    /// The ports whose device is open and has carrier.
+    fn links(&self) -> Links {
+        let vethernets = self
+            .attachments
+            .values()
+            .filter(|a| matches!(a.device, DeviceState::Open { .. }))
+            .map(|a| a.slot);
+        let uplinks =
+            self.uplinks.values().filter(|u| u.is_open() && u.carrier).filter_map(|u| u.slot());
+        vethernets.chain(uplinks).collect()
+    }
+
+    /// Makes the workers forward by the snapshot and by teaming as it is now, and announces the
+    /// addresses that have moved.
+    fn publish(&mut self) {
+        let now_ns = self.chassis.now_ns();
+        let before = self.team.clone();
+        let (team, moved) = pinning::compute(&self.snapshot, &self.links(), &before, now_ns);
+        self.team = Arc::new(team);
+        let view = View { snapshot: self.snapshot.clone(), team: self.team.clone() };
+        self.chassis.publish(Arc::new(view));
+        let mut told: BTreeSet<PortId> = BTreeSet::new();
+        for repin in moved {
+            let Some(uplink) = repin.to else { continue };
+            if !told.insert(repin.port) {
+                continue;
+            }
+            for (mac, tci) in announce::announcements(&self.snapshot, repin.port, uplink) {
+                self.chassis.inject(uplink, &announce::frame(mac, tci));
+            }
+            if repin.from.is_some() {
+                let (port, uplink) = (self.port_name(repin.port), self.port_name(uplink));
+                self.event("notice", &port, "repinned", format!("{port} now sends by {uplink}"));
+            }
+        }
+    }
+}
