@@ -5,6 +5,7 @@
 pub mod error;
 pub mod frames;
 pub mod inject;
+pub mod lab;
 pub mod link;
 pub mod mutate;
 pub mod netns;
@@ -12,4 +13,6 @@ pub mod packet;
 pub mod process;
 pub mod sniff;
 pub mod switch;
+pub mod topology;
+pub mod traffic;
 pub mod wait;

@@ -22,7 +22,7 @@ use crate::netns::Namespace;
 pub fn cable(a: (&Namespace, &str), b: (&Namespace, &str), mtu: u16) -> Result<()> {
     let ((a_ns, a_if), (b_ns, b_if)) = (a, b);
     a_ns.ip(&format!(
-        "link add {a_if} mtu {mtu} type veth peer name {b_if} mtu {mtu} netns {}",
+        "link add name {a_if} mtu {mtu} type veth peer name {b_if} mtu {mtu} netns {}",
         b_ns.name()
     ))?;
     for (namespace, interface) in [a, b] {
@@ -49,27 +49,27 @@ pub fn offloads_off(namespace: &Namespace, interface: &str) -> Result<()> {
 /// # Errors
 /// With the words of `ip`; so all functions below.
 pub fn up(namespace: &Namespace, interface: &str) -> Result<()> {
-    namespace.ip(&format!("link set {interface} up")).map(drop)
+    namespace.ip(&format!("link set dev {interface} up")).map(drop)
 }
 
 /// Sets an interface down: the other end of the cable loses its carrier.
 pub fn down(namespace: &Namespace, interface: &str) -> Result<()> {
-    namespace.ip(&format!("link set {interface} down")).map(drop)
+    namespace.ip(&format!("link set dev {interface} down")).map(drop)
 }
 
 /// Deletes an interface, and with it the other end of its cable.
 pub fn delete(namespace: &Namespace, interface: &str) -> Result<()> {
-    namespace.ip(&format!("link del {interface}")).map(drop)
+    namespace.ip(&format!("link del dev {interface}")).map(drop)
 }
 
 /// Sets the MTU of an interface, in bytes of IP packet.
 pub fn set_mtu(namespace: &Namespace, interface: &str, mtu: u16) -> Result<()> {
-    namespace.ip(&format!("link set {interface} mtu {mtu}")).map(drop)
+    namespace.ip(&format!("link set dev {interface} mtu {mtu}")).map(drop)
 }
 
 /// Sets the MAC address of an interface.
 pub fn set_mac(namespace: &Namespace, interface: &str, mac: MacAddr) -> Result<()> {
-    namespace.ip(&format!("link set {interface} address {mac}")).map(drop)
+    namespace.ip(&format!("link set dev {interface} address {mac}")).map(drop)
 }
 
 /// Gives an interface an address with its prefix length (`10.10.10.1/24`), without waiting for

@@ -51,7 +51,7 @@ impl Namespace {
         let namespace = Self { name };
         namespace.sysctl("net/ipv6/conf/all/disable_ipv6", "1")?;
         namespace.sysctl("net/ipv6/conf/default/disable_ipv6", "1")?;
-        namespace.ip("link set lo up")?;
+        namespace.ip("link set dev lo up")?;
         Ok(namespace)
     }
 
