@@ -60,6 +60,12 @@ impl Sum {
         self.odd ^= bytes.len() % 2 == 1;
     }
 
+    /// Adds one 16-bit word.
+    #[inline]
+    pub fn add_word(&mut self, word: u16) {
+        self.words += u64::from(word);
+    }
+
     /// Adds a sum of other bytes. Where the bytes of `other` begin is taken to be an even place,
     /// as the end of every header is.
     #[inline]

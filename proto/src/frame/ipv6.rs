@@ -143,6 +143,9 @@ pub struct Upper {
     pub offset: usize,
     /// What the fragment header said, if there was one.
     pub fragment: Fragment,
+    /// No routing header was passed, which hides the final destination that the pseudo-header of
+    /// a checksum needs, and no authentication header, which covers the payload.
+    pub plain: bool,
 }
 
 /// Whether this number is an extension header that the walk looks behind.
@@ -168,7 +171,7 @@ pub const fn is_extension(proto: IpProto) -> bool {
 #[must_use]
 #[inline]
 pub fn walk(next_header: IpProto, payload: &[u8]) -> Upper {
-    let mut upper = Upper { proto: next_header, offset: 0, fragment: Fragment::Whole };
+    let mut upper = Upper { proto: next_header, offset: 0, fragment: Fragment::Whole, plain: true };
     if is_extension(next_header) {
         walk_extensions(&mut upper, payload);
     }
@@ -193,8 +196,12 @@ fn walk_extensions(upper: &mut Upper, payload: &[u8]) {
             _ => (units + 1) * 8,
         };
         let Some(after) = rest.get(octets..) else { return };
-        if upper.proto.get() == ext::FRAGMENT {
-            upper.fragment = fragment_of(u16_at::<{ field::FRAGMENT_OFFSET_M }, _>(head));
+        match upper.proto.get() {
+            ext::FRAGMENT => {
+                upper.fragment = fragment_of(u16_at::<{ field::FRAGMENT_OFFSET_M }, _>(head));
+            }
+            ext::ROUTING | ext::AUTHENTICATION => upper.plain = false,
+            _ => {}
         }
         upper.proto = IpProto::new(u8_at::<{ field::EXT_NEXT_HEADER }, _>(head));
         upper.offset += octets;

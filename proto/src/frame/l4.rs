@@ -147,6 +147,19 @@ impl<B: Borrow<[u8; TCP_HEADER_LEN]>> Tcp<B> {
 }
 
 impl<B: BorrowMut<[u8; TCP_HEADER_LEN]>> Tcp<B> {
+    /// Stores source and destination port.
+    #[inline]
+    pub fn set_ports(&mut self, source: u16, destination: u16) {
+        put::<{ field::SOURCE_PORT }, _, _>(self.0.borrow_mut(), source.to_be_bytes());
+        put::<{ field::DESTINATION_PORT }, _, _>(self.0.borrow_mut(), destination.to_be_bytes());
+    }
+
+    /// Stores the data offset for a header of `octets` with its options: a multiple of 4, up to 60.
+    #[inline]
+    pub fn set_header_len(&mut self, octets: usize) {
+        put::<{ field::TCP_DATA_OFFSET }, _, _>(self.0.borrow_mut(), [((octets / 4) << 4) as u8]);
+    }
+
     /// Stores the sequence number.
     #[inline]
     pub fn set_sequence_number(&mut self, number: u32) {

@@ -1,26 +1,34 @@
 //! Frame headers: parse once into a [`FrameKey`], edit tags, complete what offload left open.
 //!
-//! No function here allocates, and none can panic on any input: a reader of bytes returns `None`
-//! or leaves the field empty.
+//! No function here allocates (but [`build`], which is not for the hot path), and none can panic
+//! on any input: a reader of bytes returns `None` or leaves the field empty.
 
 #![cfg_attr(
     not(test),
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+pub mod arp;
+pub mod build;
 mod bytes;
 pub mod checksum;
 pub mod edit;
 pub mod ethernet;
+pub mod hash;
 pub mod ipv4;
 pub mod ipv6;
 pub mod key;
+pub mod l2control;
 pub mod l4;
 pub mod offload;
 pub mod parse;
+pub mod segment;
 pub mod vlan;
 
 pub use edit::TagEdit;
+pub use hash::FlowHash;
 pub use key::{Fragment, FrameKey, L3, Tag};
+pub use l2control::ControlKind;
 pub use offload::{Gso, GsoKind, Offload, PartialChecksum};
 pub use parse::parse;
+pub use segment::{SegmentError, SegmentPlan};
