@@ -22,3 +22,23 @@ pub mod local {
 
 /// The version of the dataplane protocol that this tree speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::operator::{ApplyReply, DiffLine, Problem};
+
+    #[test]
+    fn operator_replies_print_as_json() {
+        let reply = ApplyReply {
+            revision: 7,
+            diff: vec![DiffLine { op: "+".to_owned(), text: "vlan 10".to_owned() }],
+            problems: vec![Problem { line: 2, column: 5, ..Problem::default() }],
+            ..ApplyReply::default()
+        };
+        let json = serde_json::to_value(&reply).unwrap();
+        assert_eq!(json["revision"], 7);
+        assert_eq!(json["diff"], serde_json::json!([{ "op": "+", "text": "vlan 10" }]));
+        assert_eq!(json["problems"][0]["column"], 5);
+        assert_eq!(json["ports"], serde_json::json!([]));
+    }
+}
