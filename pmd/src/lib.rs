@@ -1,1 +1,23 @@
-//! placeholder
+//! Packet memory and poll-mode drivers: where Weft's frames live, and how they come in and go out.
+//!
+//! *Where it sits*: below the dataplane's workers, above the kernel. It knows `proto`'s types and
+//! frames, and neither policy nor VLANs. From the bottom:
+//!
+//! * [`memory`]: the one mapping, its chunks and their owners ([`Frame`], [`Pool`]); [`budget`] says
+//!   how large it has to be.
+//! * [`burst`]: up to 64 frames. [`port`]: the trait of all ports.
+//! * [`memory_port`]: a port in memory, for tests, benches and the simulator.
+//!
+//! *Invariants*: every chunk has one owner at any time and comes home when that is dropped; the
+//! receive and transmit paths neither lock nor allocate; `unsafe` stands only in `memory` (chunks)
+//! and where the kernel is called.
+
+pub mod budget;
+pub mod burst;
+pub mod memory;
+pub mod memory_port;
+pub mod port;
+
+pub use burst::{BURST_MAX, Burst};
+pub use memory::{DetachedFrame, Frame, MemoryConfig, PacketMemory, Pool};
+pub use port::{Capabilities, DropTally, Port, PortGone, PortKind, PortStatistics, TxReport};
