@@ -2,8 +2,8 @@
 //!
 //! The same fields give the same hash in every process, on every host and in every release: it has
 //! no seed, so that `show` and `trace` on any machine can say which member a flow takes. It is not
-//! meant to withstand a sender that picks addresses on purpose; all such a sender can do is load one
-//! member with its own flows.
+//! meant to withstand a sender that picks addresses on purpose; all such a sender can do is load
+//! one member with its own flows.
 
 use super::key::{Fragment, FrameKey, L3};
 use crate::types::{IpProto, MacAddr, VlanId};

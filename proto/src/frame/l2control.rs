@@ -138,6 +138,8 @@ mod tests {
         check(reserved(0x02), &[0x88, 0xcc], ControlKind::LinkLocalOther);
         check(reserved(0x05), &[0x88, 0x09], ControlKind::LinkLocalOther);
         check(reserved(0x0f), &[0x08, 0x00], ControlKind::LinkLocalOther);
+        // An EtherType, so what follows is no LLC header.
+        check(reserved(0x03), &[0x88, 0x8e, 0x42, 0x42, 0x03], ControlKind::LinkLocalOther);
         check(reserved(0x10), &[0, 0x26, 0x42, 0x42, 0x03], ControlKind::None);
         check([0xff; 6], &[0x08, 0x06], ControlKind::None);
         check([0x02, 0, 0, 0, 0, 2], &[0x88, 0x09], ControlKind::None);

@@ -63,8 +63,8 @@ pub struct Ports {
 impl Ports {
     /// The ports (and TCP flags) or ICMP type and code at the start of `segment`.
     ///
-    /// `None` when `proto` has no such fields, or when not all of those that it has are there: so of
-    /// a first fragment that is cut before the TCP flags nothing is read (RFC 1858 section 3).
+    /// `None` when `proto` has no such fields, or when not all of those that it has are there: so
+    /// of a first fragment that is cut before the TCP flags nothing is read (RFC 1858 section 3).
     #[must_use]
     #[inline]
     pub fn read(proto: IpProto, segment: &[u8]) -> Option<Self> {

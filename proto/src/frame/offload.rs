@@ -2,8 +2,8 @@
 //! (virtio 1.2 clause 5.1.6, linux/virtio_net.h).
 //!
 //! Two VMs of one host exchange 64 KiB super-frames whose checksums nobody computes; only an egress
-//! that cannot take such a frame completes it. Only a *partial* checksum is ever completed: one that
-//! was wrong on arrival leaves wrong.
+//! that cannot take such a frame completes it. Only a *partial* checksum is ever completed: one
+//! that was wrong on arrival leaves wrong.
 
 /// A checksum that the sender left to be completed: sum the bytes from `start` to the end of the
 /// frame and store the folded complement at `start + offset`. The field already holds the

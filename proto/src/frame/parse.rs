@@ -96,8 +96,8 @@ fn read_ipv6(key: &mut FrameKey, packet: &[u8]) {
     }
 }
 
-/// Reads the L4 header that starts at `start` of `packet`, if it lies before `end` (where the packet
-/// ends by its own account) and inside the bytes given.
+/// Reads the L4 header that starts at `start` of `packet`, if it lies before `end` (where the
+/// packet ends by its own account) and inside the bytes given.
 #[inline]
 fn read_l4(key: &mut FrameKey, packet: &[u8], start: usize, end: usize) {
     let Some(segment) = packet.get(start..end.min(packet.len())) else { return };

@@ -79,7 +79,10 @@ fn offload_offsets_move_with_the_payload() {
 
 proptest! {
     #[test]
-    fn push_then_pop_is_identity(frame in proptest::collection::vec(any::<u8>(), 14..200), tci: u16) {
+    fn push_then_pop_is_identity(
+        frame in proptest::collection::vec(any::<u8>(), 14..200),
+        tci: u16,
+    ) {
         let mut buf = [&[0; HEADROOM][..], &frame].concat();
         prop_assert_eq!(TagEdit::Push(Tag { tci }).apply(&mut buf), Some(0));
         let key = parse(&buf).unwrap();
@@ -90,7 +93,11 @@ proptest! {
     }
 
     #[test]
-    fn the_priority_survives_pop_and_push(tci: u16, vlan in 1..=4094u32, rest in any::<[u8; 44]>()) {
+    fn the_priority_survives_pop_and_push(
+        tci: u16,
+        vlan in 1..=4094u32,
+        rest in any::<[u8; 44]>(),
+    ) {
         let tagged = [&[2; 12][..], &[0x81, 0], &tci.to_be_bytes(), &rest].concat();
         let tag = tag_of(&tagged).unwrap();
         let mut buf = [&[0; HEADROOM][..], &tagged].concat();

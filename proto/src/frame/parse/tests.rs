@@ -185,6 +185,26 @@ fn the_walk_over_extension_headers_is_bounded() {
 }
 
 #[test]
+fn an_authentication_header_counts_its_length_in_words() {
+    // Payload length 4: (4 + 2) words of 4 octets (RFC 4302 section 2.2).
+    let mut payload = vec![17, 4];
+    payload.resize(24, 0);
+    payload.extend([0, 53, 0, 54, 0, 8, 0, 0]);
+    let key = parse(&ipv6_frame(51, &payload)).unwrap();
+    assert_eq!((key.proto, key.has_l4, key.l4_dst), (IpProto::UDP, true, 54));
+    assert_eq!(key.l4_offset, 54 + 24);
+}
+
+#[test]
+fn a_later_fragment_is_not_walked_into() {
+    // Its payload is the middle of something, though it looks like destination options.
+    let fragment = [60, 0, 0, 8, 0, 0, 0, 1];
+    let key =
+        parse(&ipv6_frame(44, &[&fragment[..], &[17, 0, 1, 4, 0, 0, 0, 0]].concat())).unwrap();
+    assert_eq!((key.fragment, key.proto), (Fragment::Later, IpProto::new(60)));
+}
+
+#[test]
 fn icmp_and_sctp() {
     let key = parse(&ipv4_frame(ipv4_header(28, 0, 1), &[3, 4, 0, 0, 0, 0, 0, 0])).unwrap();
     assert_eq!((key.proto, key.has_l4, key.l4_src, key.l4_dst), (IpProto::ICMP, true, 3, 4));
@@ -384,7 +404,8 @@ proptest! {
             NetSlice::Ipv6(ip) => {
                 let header = ip.header();
                 prop_assert_eq!(key.l3, L3::Ipv6);
-                let (src, dst) = (header.source_addr().to_bits(), header.destination_addr().to_bits());
+                let (src, dst) = (header.source_addr(), header.destination_addr());
+                let (src, dst) = (src.to_bits(), dst.to_bits());
                 let dscp = header.traffic_class() >> 2;
                 (src, dst, dscp, ip.payload().ip_number, ip.is_payload_fragmented())
             }
@@ -403,7 +424,10 @@ proptest! {
     }
 
     #[test]
-    fn a_prefix_says_less_but_nothing_else(case in any_case(), cut in any::<prop::sample::Index>()) {
+    fn a_prefix_says_less_but_nothing_else(
+        case in any_case(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let frame = case.frame();
         let full = parse(&frame).unwrap();
         let Some(part) = parse(&frame[..cut.index(frame.len() + 1)]) else { return Ok(()) };
