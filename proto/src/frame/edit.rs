@@ -1,9 +1,9 @@
 //! Edits of the outer 802.1Q tag, as pure moves of bytes in front of the payload.
 //!
 //! *Where it sits:* the core says which [`TagEdit`] a copy of a frame gets, the worker carries it
-//! out on the chunk with [`TagEdit::apply`]. *Invariants:* (1) the payload is never moved: the
-//! twelve bytes of addresses are; (2) inner tags are payload; (3) a call that returns `None` has changed
-//! nothing. *Not here:* which tag a port wants (policy), and the offload offsets, which
+//! out on the chunk with [`TagEdit::apply`]. *Invariants:* (1) the payload is never moved, only the
+//! twelve bytes of addresses are; (2) inner tags are payload; (3) a call that returns `None` has
+//! changed nothing. *Not here:* which tag a port wants (policy), and the offload offsets, which
 //! [`Offload::shifted`](super::Offload::shifted) moves by [`TagEdit::len_delta`].
 
 use super::ethernet::ADDRESSES_LEN;
