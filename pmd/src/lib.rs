@@ -14,9 +14,12 @@
 
 pub mod budget;
 pub mod burst;
+pub mod ethtool;
 pub mod memory;
 pub mod memory_port;
 pub mod port;
+pub mod xdp;
+pub mod xsk;
 
 pub use burst::{BURST_MAX, Burst};
 pub use memory::{DetachedFrame, Frame, MemoryConfig, PacketMemory, Pool};

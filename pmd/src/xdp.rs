@@ -7,6 +7,7 @@
 //! process is killed, because only a link's file descriptor holds it there. An interface that already
 //! has a program is refused, never taken over.
 
+use std::fmt;
 use std::os::fd::AsRawFd;
 
 use aya::maps::{Array, MapData, MapError, PerCpuArray, XskMap};
@@ -37,7 +38,9 @@ pub enum XdpError {
     #[error("the XDP object of this build lacks `{0}`")]
     Missing(&'static str),
     /// Another XDP program holds the interface.
-    #[error("another XDP program is attached to it; `ip link set dev IF xdp off` removes one that was left behind")]
+    #[error(
+        "another XDP program is attached to it; `ip link set dev IF xdp off` removes one that was left behind"
+    )]
     Busy,
     /// The kernel refused to attach it.
     #[error("cannot attach the XDP program: {0}")]
@@ -108,7 +111,6 @@ pub struct Outcomes {
 }
 
 /// The program on one interface.
-#[derive(Debug)]
 pub struct XdpPort {
     sockets: XskMap<MapData>,
     settings: Array<MapData, [u8; 12]>,
@@ -200,6 +202,12 @@ impl XdpPort {
             dropped_bpdu: read(3)?,
             dropped_vlan: read(4)?,
         })
+    }
+}
+
+impl fmt::Debug for XdpPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("XdpPort").field("mode", &self.mode).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR MIT)
+/*
+ * What a port's interface does with a frame before user space sees it: to the AF_XDP socket of its
+ * receive queue, to the host's kernel, or away.
+ *
+ * Away go, counted, only frames that the switch would drop unseen anyway: spanning-tree BPDUs from
+ * the wire, and VLANs that no port of this host is in. A switch cannot tell the physical network which
+ * VLANs it needs, so it gets the broadcasts of all of them; this is where that costs least.
+ *
+ * A queue without a socket passes to the kernel: a daemon that is not ready takes nobody's traffic.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define QUEUES_MAX 64
+#define VLAN_WORDS 64 /* 4096 VLANs, 64 a word */
+
+/* struct settings: flags. Mirrored in pmd/src/xdp.rs. */
+#define FILTER_BPDUS 1u /* an uplink: BPDUs go no further */
+#define FILTER_VLANS 2u /* an uplink: `wanted_vlans` counts */
+#define HOST_TRAFFIC 4u /* the interface carries the host's own traffic too */
+
+struct settings {
+	__u32 flags;
+	__u16 native_vlan; /* of untagged frames; 0: none */
+	__u8 host_mac[ETH_ALEN];
+};
+
+/* Indexes of `outcomes`. Mirrored in pmd/src/xdp.rs. */
+enum outcome {
+	TO_SOCKET,
+	TO_KERNEL_NO_SOCKET,
+	TO_KERNEL_HOST,
+	DROPPED_BPDU,
+	DROPPED_VLAN,
+	OUTCOMES,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, QUEUES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct settings);
+} port_settings SEC(".maps");
+
+/* One bit a VLAN. Written a word at a time, so a change never shows a half-written word. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VLAN_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} wanted_vlans SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, OUTCOMES);
+	__type(key, __u32);
+	__type(value, __u64);
+} outcomes SEC(".maps");
+
+struct vlan_tag {
+	__be16 tci;
+	__be16 ether_type;
+};
+
+static __always_inline void count(__u32 outcome)
+{
+	__u64 *frames = bpf_map_lookup_elem(&outcomes, &outcome);
+
+	if (frames)
+		*frames += 1; /* per CPU, and not preempted in between */
+}
+
+static __always_inline int same_mac(const __u8 *a, const __u8 *b)
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] &&
+	       a[5] == b[5];
+}
+
+/* IEEE 802.1Q table 8-1: the bridge group address and the provider bridge's; and Cisco's PVST+. */
+static __always_inline int is_bpdu(const __u8 *dst)
+{
+	static const __u8 bridge[] = { 0x01, 0x80, 0xc2, 0x00, 0x00, 0x00 };
+	static const __u8 provider[] = { 0x01, 0x80, 0xc2, 0x00, 0x00, 0x08 };
+	static const __u8 pvst[] = { 0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcd };
+
+	return same_mac(dst, bridge) || same_mac(dst, provider) || same_mac(dst, pvst);
+}
+
+/* 01:80:c2:00:00:0x and 01:00:0c:cc:cc:cc: LACP, LLDP, CDP. They belong to the link, not a VLAN. */
+static __always_inline int is_link_control(const __u8 *dst)
+{
+	static const __u8 cdp[] = { 0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcc };
+
+	return (dst[0] == 0x01 && dst[1] == 0x80 && dst[2] == 0xc2 && !dst[3] && !dst[4] &&
+		!(dst[5] & 0xf0)) || same_mac(dst, cdp);
+}
+
+static __always_inline int is_wanted(__u16 vlan)
+{
+	__u32 word = vlan / 64;
+	__u64 *bits = bpf_map_lookup_elem(&wanted_vlans, &word);
+
+	return bits && (*bits >> (vlan % 64) & 1);
+}
+
+/* The VLAN of a frame: of its tag, or the native one when it has none or a priority tag. */
+static __always_inline __u16 vlan_of(const struct ethhdr *eth, const void *end,
+				     const struct settings *settings)
+{
+	const struct vlan_tag *tag = (const void *)(eth + 1);
+	__u16 vid = 0;
+
+	if (eth->h_proto == bpf_htons(ETH_P_8021Q) && (const void *)(tag + 1) <= end)
+		vid = bpf_ntohs(tag->tci) & 0x0fff;
+	return vid ? vid : settings->native_vlan;
+}
+
+SEC("xdp.frags")
+int weft_port(struct xdp_md *ctx)
+{
+	const void *end = (const void *)(long)ctx->data_end;
+	const struct ethhdr *eth = (const void *)(long)ctx->data;
+	__u32 queue = ctx->rx_queue_index;
+	__u32 zero = 0;
+	const struct settings *settings = bpf_map_lookup_elem(&port_settings, &zero);
+
+	if (!settings || (const void *)(eth + 1) > end)
+		return XDP_PASS;
+	if (!bpf_map_lookup_elem(&sockets, &queue)) {
+		count(TO_KERNEL_NO_SOCKET);
+		return XDP_PASS;
+	}
+	if (settings->flags & FILTER_BPDUS && is_bpdu(eth->h_dest)) {
+		count(DROPPED_BPDU);
+		return XDP_DROP;
+	}
+	if (settings->flags & (FILTER_VLANS | HOST_TRAFFIC) && !is_link_control(eth->h_dest)) {
+		int wanted = is_wanted(vlan_of(eth, end, settings));
+
+		/* The host's own address in any VLAN; and what is flooded in a VLAN that no VM is in. */
+		if (settings->flags & HOST_TRAFFIC &&
+		    (same_mac(eth->h_dest, settings->host_mac) || (!wanted && eth->h_dest[0] & 1))) {
+			count(TO_KERNEL_HOST);
+			return XDP_PASS;
+		}
+		if (settings->flags & FILTER_VLANS && !wanted) {
+			count(DROPPED_VLAN);
+			return XDP_DROP;
+		}
+	}
+	count(TO_SOCKET);
+	return bpf_redirect_map(&sockets, queue, XDP_PASS);
+}
+
+char _license[] SEC("license") = "Dual MIT/GPL";
