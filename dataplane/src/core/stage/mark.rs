@@ -1,0 +1,47 @@
+//! The form of the tag that a copy leaves with.
+//!
+//! The priority bits of a frame that has a tag go into the tag that it leaves with; a frame
+//! without one has priority 0.
+
+use policy::snapshot::VlanMode;
+use proto::frame::FrameKey;
+use proto::frame::edit::TagEdit;
+use proto::frame::key::Tag;
+use proto::{EtherType, VlanId};
+
+use crate::core::batch::{Batch, Candidate};
+use crate::core::trace::Trace;
+use crate::core::view::View;
+
+/// Writes the tag edit of every copy.
+pub(in crate::core) fn run(view: &View, batch: &mut Batch, _trace: &mut impl Trace) {
+    for Candidate { output, .. } in &mut batch.candidates {
+        let Some(port) = view.snapshot.port(output.port) else { continue };
+        let slot = output.frame;
+        output.edit = edit(&port.vlan_mode, &batch.key[slot], batch.vlan[slot]);
+    }
+}
+
+#[inline]
+fn edit(mode: &VlanMode, key: &FrameKey, vlan: VlanId) -> TagEdit {
+    match (key.tag, leaves_tagged(mode, key, vlan)) {
+        (None, false) => TagEdit::Keep,
+        (None, true) => TagEdit::Push(Tag { tci: vlan.get() }),
+        (Some(_), false) => TagEdit::Pop,
+        (Some(tag), true) if tag.vid() == vlan.get() => TagEdit::Keep,
+        (Some(tag), true) => TagEdit::Rewrite(tag.with_vlan(vlan)),
+    }
+}
+
+/// Whether the frame leaves with a tag.
+///
+/// Of the native VLAN of a trunk it does when a second tag stands behind the first: without the outer
+/// one the next switch would take the inner one for the VLAN, and a VM could reach any VLAN of the
+/// trunk from the native one (VLAN hopping).
+#[inline]
+fn leaves_tagged(mode: &VlanMode, key: &FrameKey, vlan: VlanId) -> bool {
+    match mode {
+        VlanMode::Access(_) => false,
+        VlanMode::Trunk { native, .. } => *native != vlan || key.ether_type == EtherType::VLAN,
+    }
+}
