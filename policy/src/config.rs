@@ -9,7 +9,8 @@ use std::str::FromStr;
 
 use proto::{InterfaceName, MacAddr, VlanId};
 
-use crate::acl::Acl;
+use crate::acl::{Acl, AclKind};
+use crate::place::Direction;
 use crate::vlan_set::VlanSet;
 
 /// The name of a port-profile or an access list: 1..=63 characters out of letters, digits and
@@ -61,6 +62,24 @@ impl fmt::Debug for Name {
     }
 }
 
+/// Whether a character may stand in a description, a remark or the name of a VLAN: it can be seen,
+/// and does not change how its neighbours look (no controls, no line separators, no invisible or
+/// bidirectional formatting characters).
+#[must_use]
+pub const fn is_printable(c: char) -> bool {
+    !matches!(
+        c,
+        '\u{0}'..='\u{1f}'
+            | '\u{7f}'..='\u{a0}'
+            | '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
 /// The configuration of one switch. [`Config::default`] is a switch out of the box.
 ///
 /// VLAN 1 exists always, whether it is listed or not.
@@ -83,6 +102,21 @@ impl Config {
     #[must_use]
     pub fn has_vlan(&self, vlan: VlanId) -> bool {
         vlan == VlanId::DEFAULT || self.vlans.contains_key(&vlan)
+    }
+}
+
+impl Vlan {
+    /// The longest name, in characters.
+    pub const NAME_LEN_MAX: usize = 32;
+
+    /// The name that `show vlan` has: the configured one, or `VLAN0010`.
+    #[must_use]
+    pub fn shown_name(&self, id: VlanId) -> String {
+        match &self.name {
+            Some(name) => name.clone(),
+            None if id == VlanId::DEFAULT => "default".to_owned(),
+            None => format!("VLAN{:04}", id.get()),
+        }
     }
 }
 
@@ -127,6 +161,8 @@ pub struct PortProfile {
 }
 
 impl PortProfile {
+    /// The most ports that `max-ports` can allow.
+    pub const MAX_PORTS_MAX: u16 = 1024;
     /// How many profiles a chain of `inherit` may have, the NX-OS limit.
     pub const DEPTH_MAX: usize = 4;
 }
@@ -178,6 +214,34 @@ pub struct Settings {
     pub host_traffic: Option<bool>,
 }
 
+impl Settings {
+    /// The longest description, in characters.
+    pub const DESCRIPTION_LEN_MAX: usize = 254;
+    /// The smallest `mtu`: what every IPv4 host must be able to receive (RFC 791 section 3.1).
+    pub const MTU_MIN: u16 = 576;
+    /// The largest `mtu`.
+    pub const MTU_MAX: u16 = 9216;
+    /// What a port without `mtu` has.
+    pub const MTU_DEFAULT: u16 = 1500;
+
+    /// The access lists of one direction.
+    #[must_use]
+    pub const fn acl(&self, direction: Direction) -> &AclBinding {
+        match direction {
+            Direction::In => &self.acl_in,
+            Direction::Out => &self.acl_out,
+        }
+    }
+
+    /// The access lists of one direction, to change.
+    pub const fn acl_mut(&mut self, direction: Direction) -> &mut AclBinding {
+        match direction {
+            Direction::In => &mut self.acl_in,
+            Direction::Out => &mut self.acl_out,
+        }
+    }
+}
+
 /// The access lists of one direction of a port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AclBinding {
@@ -187,6 +251,32 @@ pub struct AclBinding {
     pub ip: Option<Name>,
     /// For IPv6.
     pub ipv6: Option<Name>,
+}
+
+impl AclBinding {
+    /// The list of one kind.
+    #[must_use]
+    pub const fn get(&self, kind: AclKind) -> Option<&Name> {
+        match kind {
+            AclKind::Mac => self.mac.as_ref(),
+            AclKind::Ipv4 => self.ip.as_ref(),
+            AclKind::Ipv6 => self.ipv6.as_ref(),
+        }
+    }
+
+    /// The list of one kind, to change.
+    pub const fn get_mut(&mut self, kind: AclKind) -> &mut Option<Name> {
+        match kind {
+            AclKind::Mac => &mut self.mac,
+            AclKind::Ipv4 => &mut self.ip,
+            AclKind::Ipv6 => &mut self.ipv6,
+        }
+    }
+
+    /// The lists that are bound, with their kinds.
+    pub fn bound(&self) -> impl Iterator<Item = (AclKind, &Name)> {
+        AclKind::ALL.into_iter().filter_map(|kind| self.get(kind).map(|name| (kind, name)))
+    }
 }
 
 /// Access or trunk.
@@ -207,11 +297,42 @@ pub enum MacAllow {
     List(Vec<MacAddr>),
 }
 
+impl MacAllow {
+    /// The longest list.
+    pub const LIST_LEN_MAX: usize = 64;
+}
+
+impl fmt::Display for MacAllow {
+    /// The value of `mac-address allow`: `any`, `none`, or addresses.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::List(macs) if macs.is_empty() => f.write_str("none"),
+            Self::List(macs) => {
+                for (i, mac) in macs.iter().enumerate() {
+                    let blank = if i == 0 { "" } else { " " };
+                    write!(f, "{blank}{}", mac.nxos())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 /// How the uplinks of a host that share this setting work together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelMode {
     /// `on mac-pinning`: each vEthernet sends by one member; the physical switches need no setting.
     MacPinning,
+}
+
+impl fmt::Display for SwitchportMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Access => "access",
+            Self::Trunk => "trunk",
+        })
+    }
 }
 
 impl fmt::Display for ChannelMode {

@@ -42,6 +42,7 @@ pub struct PortIntent {
 
 /// How a port's VLANs meet tags (IEEE 802.1Q-2018 clause 6.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a host has hundreds of ports, not millions")]
 pub enum PortMode {
     /// Untagged or priority-tagged in, untagged out.
     Access(VlanId),

@@ -17,6 +17,8 @@ pub mod acl;
 pub mod config;
 pub mod fib;
 pub mod intent;
+pub mod lang;
+pub mod place;
 pub mod problem;
 pub mod snapshot;
 pub mod vlan_set;

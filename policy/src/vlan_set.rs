@@ -1,8 +1,9 @@
 //! A set of VLANs: constant-time membership for the core, ranges for people.
 
 use std::fmt;
+use std::str::FromStr;
 
-use proto::VlanId;
+use proto::{TypeError, VlanId};
 
 const WORDS: usize = 4096 / 64;
 
@@ -71,6 +72,26 @@ impl VlanSet {
         both
     }
 
+    /// The VLANs that are in either set.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut either = self.clone();
+        for (word, more) in either.0.iter_mut().zip(other.0) {
+            *word |= more;
+        }
+        either
+    }
+
+    /// The VLANs that are in this set and not in the other.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        for (word, less) in rest.0.iter_mut().zip(other.0) {
+            *word &= !less;
+        }
+        rest
+    }
+
     fn place(vlan: VlanId) -> (usize, u64) {
         let v = usize::from(vlan.get());
         (v / 64, 1 << (v % 64))
@@ -92,6 +113,51 @@ impl Extend<VlanId> for VlanSet {
         for vlan in vlans {
             self.insert(vlan);
         }
+    }
+}
+
+/// Text that is not a list of VLANs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VlanSetError {
+    /// An item is not `N` or `N-M`.
+    #[error("`{0}` is not a VLAN list, expected numbers and ranges such as 10,20-22")]
+    Syntax(String),
+    /// A number is outside 1..=4094.
+    #[error(transparent)]
+    Range(#[from] TypeError),
+    /// A range that ends before it starts.
+    #[error("the range {0}-{1} ends before it starts")]
+    Reversed(VlanId, VlanId),
+}
+
+impl FromStr for VlanSet {
+    type Err = VlanSetError;
+
+    /// Reads what [`VlanSet`] prints, `1-5,10` or `none`; also `all`.
+    fn from_str(text: &str) -> Result<Self, VlanSetError> {
+        match text {
+            "none" => return Ok(Self::EMPTY),
+            "all" => return Ok(Self::all()),
+            _ => {}
+        }
+        let vlan = |digits: &str, item: &str| {
+            let legal = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            // Nine digits fit u32; a longer number is out of range as well.
+            match (legal, digits.get(..9).unwrap_or(digits).parse::<u32>()) {
+                (true, Ok(number)) => Ok(VlanId::new(number)?),
+                _ => Err(VlanSetError::Syntax(item.chars().take(64).collect())),
+            }
+        };
+        let mut set = Self::EMPTY;
+        for item in text.split(',') {
+            let (first, last) = item.split_once('-').unwrap_or((item, item));
+            let (first, last) = (vlan(first, item)?, vlan(last, item)?);
+            if last < first {
+                return Err(VlanSetError::Reversed(first, last));
+            }
+            set.extend(VlanId::all().skip_while(|v| *v < first).take_while(|v| *v <= last));
+        }
+        Ok(set)
     }
 }
 
@@ -142,6 +208,40 @@ mod tests {
         assert_eq!(set(&[1, 2, 3, 10, 12, 13]).to_string(), "1-3,10,12-13");
         assert_eq!(VlanSet::all().to_string(), "1-4094");
         assert_eq!(VlanSet::all().len(), 4094);
+    }
+
+    #[test]
+    fn reads_what_it_prints() {
+        for vlans in [set(&[]), set(&[7]), set(&[1, 2, 3, 10, 4094]), VlanSet::all()] {
+            assert_eq!(vlans.to_string().parse(), Ok(vlans));
+        }
+        assert_eq!("3,1-2,2".parse(), Ok(set(&[1, 2, 3])));
+        assert_eq!("all".parse(), Ok(VlanSet::all()));
+    }
+
+    #[test]
+    fn refuses_what_is_no_list() {
+        for (text, message) in [
+            ("", "`` is not a VLAN list, expected numbers and ranges such as 10,20-22"),
+            ("1,", "`` is not a VLAN list, expected numbers and ranges such as 10,20-22"),
+            ("1-", "`1-` is not a VLAN list, expected numbers and ranges such as 10,20-22"),
+            ("+1", "`+1` is not a VLAN list, expected numbers and ranges such as 10,20-22"),
+            ("1-2-3", "`1-2-3` is not a VLAN list, expected numbers and ranges such as 10,20-22"),
+            ("0", "VLAN 0 is out of range, expected 1..4094"),
+            ("99999999999", "VLAN 999999999 is out of range, expected 1..4094"),
+            ("20-10", "the range 20-10 ends before it starts"),
+        ] {
+            let problem = text.parse::<VlanSet>().map_err(|e| e.to_string());
+            assert_eq!(problem, Err(message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn set_algebra() {
+        let (a, b) = (set(&[1, 2, 100]), set(&[2, 3]));
+        assert_eq!(a.union(&b), set(&[1, 2, 3, 100]));
+        assert_eq!(a.intersection(&b), set(&[2]));
+        assert_eq!(a.difference(&b), set(&[1, 100]));
     }
 
     #[test]

@@ -22,6 +22,11 @@ pub enum AclKind {
     Ipv6,
 }
 
+impl AclKind {
+    /// The three kinds, in order.
+    pub const ALL: [Self; 3] = [Self::Mac, Self::Ipv4, Self::Ipv6];
+}
+
 impl fmt::Display for AclKind {
     /// The first word of its configuration command: `mac`, `ip`, `ipv6`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
