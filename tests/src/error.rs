@@ -42,7 +42,7 @@ pub enum LabError {
         last: String,
     },
     /// The topology file cannot be read or means nothing that can be built.
-    #[error("{file}:\n{}", problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
+    #[error("{file}:\n  {}", problems.join("\n  "))]
     Topology {
         /// Path of the file, or what stands for it.
         file: String,
@@ -67,6 +67,9 @@ pub enum LabError {
         /// The folder that was searched.
         dir: String,
     },
+    /// The user ended the program.
+    #[error("interrupted")]
+    Interrupted,
     /// What came back is not what was expected of a working lab or switch.
     #[error("{0}")]
     Unexpected(String),

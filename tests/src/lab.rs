@@ -10,6 +10,8 @@
 //!    [`Lab::configure`] then gives them their addresses.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -24,6 +26,9 @@ const MGMT_BRIDGE: &str = "mgmtbr";
 
 /// MTU of the management network.
 const MGMT_MTU: u16 = 1500;
+
+/// A lab's folder is `weft-lab.PID.RANDOM` in the system's folder for temporary files.
+const FOLDER_PREFIX: &str = "weft-lab.";
 
 /// A built network, taken down on drop.
 #[derive(Debug)]
@@ -42,9 +47,9 @@ impl Lab {
     /// # Errors
     /// When not root, or a tool (`ip`, `ethtool`) is missing or refuses.
     pub fn build(topology: Topology) -> Result<Self> {
-        netns::sweep_stale()?;
+        sweep()?;
         let dir = tempfile::Builder::new()
-            .prefix("weft-lab.")
+            .prefix(&format!("{FOLDER_PREFIX}{}.", std::process::id()))
             .tempdir()
             .map_err(LabError::io("cannot make a folder for the lab"))?;
         let mut lab =
@@ -213,4 +218,31 @@ pub(crate) fn unknown<'a>(
 fn uses_ipv6(system: &Endsystem) -> bool {
     let mut addresses = system.nics.iter().flat_map(|nic| &nic.addresses);
     addresses.any(|address| address.contains(':'))
+}
+
+/// Removes what labs left behind whose process was killed: programs, namespaces, folders. Gives
+/// the names of the namespaces.
+///
+/// # Errors
+/// When something is there and cannot be removed.
+pub fn sweep() -> Result<Vec<String>> {
+    let namespaces = netns::sweep_stale()?;
+    let temporary = std::env::temp_dir();
+    let action = || format!("cannot sweep {}", temporary.display());
+    for entry in fs::read_dir(&temporary).map_err(LabError::io(action()))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(FOLDER_PREFIX).and_then(|rest| rest.split('.').next());
+        let Some(owner) = owner.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        if netns::is_alive(owner) {
+            continue;
+        }
+        match fs::remove_dir_all(entry.path()) {
+            // Another lab swept it at the same time.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(LabError::io(action())(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(namespaces)
 }

@@ -1,7 +1,52 @@
 //! The lab: networks of namespaces on one machine, in which Weft is shown, tested and measured.
+//!
+//! A lab is described by a file ([`topology`]), built by [`lab::Lab`], and populated with the real
+//! daemons by [`daemons::Deployment`]. The program `lab` does that for people, the demo
+//! ([`demo`]), the end-to-end tests and the benchmarks for themselves.
+//!
+//! *Where it sits:* beside the product. Of its crates it knows `proto`, for the newtypes; frames
+//! are built and read by code of its own ([`frames`]), so that each is evidence about the other.
+//!
+//! From the floor up:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`wait`] | waiting for a condition with a deadline: the only place that sleeps |
+//! | [`netns`], [`process`] | namespaces and programs that end with their owner |
+//! | [`link`] | cables (veth), addresses, link up and down |
+//! | [`packet`], [`inject`], [`sniff`] | raw frames in and out of an interface, tags in place |
+//! | [`frames`], [`mutate`] | frames built, read, and broken by a seed |
+//! | [`switch`] | the physical switch upstream of the hosts |
+//! | [`topology`], [`lab`] | the file, and the network built of it |
+//! | [`traffic`] | ping, TCP with its content compared, iperf3 |
+//! | [`daemons`] | supervisor, dataplanes and CLI in a lab: all command lines of the product |
+//! | [`report`], [`demo`], [`standing`] | what `lab demo` and `lab up` are made of |
+//!
+//! An end-to-end test is a few lines:
+//!
+//! ```no_run
+//! use tests::{daemons::Deployment, lab::Lab, topology::Topology, traffic::wait_ping};
+//!
+//! # fn test(text: &str, config: &str) -> Result<(), tests::error::LabError> {
+//! let topology = Topology::parse(text).expect("a good topology");
+//! let weft = Deployment::start(Lab::build(topology)?)?;
+//! weft.apply_text(config)?;
+//! weft.attach("vm1")?;
+//! weft.attach("vm2")?;
+//! wait_ping(weft.lab().ns("vm1")?, "10.0.0.2".parse().expect("an address"))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! *Invariants*
+//! 1. Everything ends with its owner, also when a test panics; what a SIGKILL leaves behind is
+//!    removed by the next lab ([`lab::sweep`]).
+//! 2. Nothing is done to the root namespace: interfaces are made inside namespaces.
 
 #![forbid(unsafe_code)]
 
+pub mod daemons;
+pub mod demo;
 pub mod error;
 pub mod frames;
 pub mod inject;
@@ -11,7 +56,9 @@ pub mod mutate;
 pub mod netns;
 pub mod packet;
 pub mod process;
+pub mod report;
 pub mod sniff;
+pub mod standing;
 pub mod switch;
 pub mod topology;
 pub mod traffic;

@@ -164,7 +164,7 @@ pub fn sweep_stale() -> Result<Vec<String>> {
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(owner) = owner_pid(&name) else { continue };
-        if Path::new("/proc").join(owner.to_string()).exists() {
+        if is_alive(owner) {
             continue;
         }
         match remove(&name) {
@@ -194,6 +194,13 @@ pub fn run_command(command: &mut Command) -> Result<String> {
         status: output.status.to_string(),
         stderr: if stderr.is_empty() { stdout.trim().to_owned() } else { stderr },
     })
+}
+
+/// Whether a process runs: one that has ended and was not waited for does not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    // proc(5): the state stands behind the name in parentheses, which may contain anything.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// The command line as one would type it, for messages.
@@ -234,6 +241,16 @@ mod tests {
         assert_eq!(owner_pid("wlabx-123-0-pc1"), None);
         assert_eq!(owner_pid("wlab-x-0-pc1"), None);
         assert_eq!(owner_pid("customer"), None);
+    }
+
+    #[test]
+    fn a_zombie_is_not_alive() {
+        let mut child = Command::new("true").spawn().unwrap();
+        assert!(is_alive(std::process::id()));
+        let ended = || !is_alive(child.id());
+        crate::wait::wait_until("the child's end", crate::wait::SOON, ended).unwrap();
+        assert!(Path::new("/proc").join(child.id().to_string()).exists());
+        child.wait().unwrap();
     }
 
     #[test]

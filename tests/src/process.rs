@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 
 use crate::error::{LabError, Result};
 use crate::netns::command_line;
-use crate::wait::wait_for;
+use crate::wait::wait_even_when_interrupted;
 
 /// How long a program has to end after SIGTERM before it is killed.
 const TERM_DEADLINE: Duration = Duration::from_secs(5);
@@ -114,7 +114,9 @@ impl Process {
     /// [`LabError::Timeout`] when it still runs after `deadline`.
     pub fn wait_exit(&mut self, deadline: Duration) -> Result<ExitStatus> {
         let what = format!("the end of {}", self.name);
-        wait_for(what, deadline, || self.exit_status().transpose())?
+        wait_even_when_interrupted(what, deadline, || {
+            self.exit_status().transpose().ok_or("it runs")
+        })?
     }
 
     /// SIGTERM, and waits for its end.

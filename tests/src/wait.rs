@@ -4,6 +4,7 @@
 //! up; the error says what was seen last. To show that something does *not* happen, send a marker
 //! behind it by the same path and wait for the marker (see [`crate::sniff`]).
 
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,34 @@ pub const SOON: Duration = Duration::from_secs(10);
 
 /// Pause between two looks at the condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Set once, by the signal thread of the `lab` program.
+static INTERRUPTED: Mutex<bool> = Mutex::new(false);
+static INTERRUPT: Condvar = Condvar::new();
+
+/// Makes every wait of this process, present and future, end with [`LabError::Interrupted`], so
+/// that the caller unwinds and takes its lab down.
+pub fn interrupt() {
+    *INTERRUPTED.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    INTERRUPT.notify_all();
+}
+
+/// Returns when [`interrupt`] was called.
+pub fn wait_interrupt() {
+    let mut interrupted = INTERRUPTED.lock().unwrap_or_else(PoisonError::into_inner);
+    while !*interrupted {
+        interrupted = INTERRUPT.wait(interrupted).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Fails once [`interrupt`] was called: for loops that do long things between two waits.
+///
+/// # Errors
+/// [`LabError::Interrupted`].
+pub fn check_interrupt() -> Result<()> {
+    let interrupted = *INTERRUPTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if interrupted { Err(LabError::Interrupted) } else { Ok(()) }
+}
 
 /// Looks until `probe` gives a value.
 ///
@@ -33,6 +62,18 @@ pub fn wait_for<T>(
 /// # Errors
 /// [`LabError::Timeout`] when the deadline has passed.
 pub fn wait_for_ok<T, E: std::fmt::Display>(
+    what: impl Into<String>,
+    deadline: Duration,
+    mut probe: impl FnMut() -> std::result::Result<T, E>,
+) -> Result<T> {
+    wait_even_when_interrupted(what, deadline, || match check_interrupt() {
+        Ok(()) => probe().map(Ok),
+        Err(interrupted) => Ok(Err(interrupted)),
+    })?
+}
+
+/// As [`wait_for_ok`], but for clean-up: goes on after [`interrupt`].
+pub(crate) fn wait_even_when_interrupted<T, E: std::fmt::Display>(
     what: impl Into<String>,
     deadline: Duration,
     mut probe: impl FnMut() -> std::result::Result<T, E>,
