@@ -14,6 +14,8 @@
 #![forbid(unsafe_code)]
 
 pub mod acl;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod arbitrary;
 pub mod config;
 pub mod fib;
 pub mod intent;

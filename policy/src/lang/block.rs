@@ -65,17 +65,20 @@ pub(super) fn no_vlan(reader: &mut Reader, cursor: &mut Cursor<'_, '_>) -> Resul
 fn profile_heading(
     cursor: &mut Cursor<'_, '_>,
 ) -> Result<(Option<ProfileKind>, crate::config::Name), Problem> {
+    let kinds = [("vethernet", ProfileKind::Vethernet), ("ethernet", ProfileKind::Ethernet)];
     // With one word left it is the name, whatever it is.
     let kind = match cursor.left() > 1 {
         true => {
             cursor.keyword("type")?;
-            let kinds =
-                [("vethernet", ProfileKind::Vethernet), ("ethernet", ProfileKind::Ethernet)];
             Some(cursor.choose(&kinds)?)
         }
         false => None,
     };
     let name = value::name(cursor, "the name of a port-profile")?;
+    if kind.is_none() && name.as_str() == "type" {
+        // For completion: it may yet become the keyword.
+        cursor.option(&kinds)?;
+    }
     Ok((kind, name))
 }
 

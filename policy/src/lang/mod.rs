@@ -31,6 +31,9 @@ mod render;
 mod setting;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use cursor::Expected;
 pub use entry_text::print_entry;
 pub use print::{Line as PrintedLine, Section, print, sections, setting_lines};
