@@ -19,7 +19,7 @@
 
 /* struct settings: flags. Mirrored in pmd/src/xdp.rs. */
 #define FILTER_BPDUS 1u /* an uplink: BPDUs go no further */
-#define FILTER_VLANS 2u /* an uplink: `wanted_vlans` counts */
+#define FILTER_VLANS 2u /* an uplink: `vlans` counts */
 #define HOST_TRAFFIC 4u /* the interface carries the host's own traffic too */
 
 struct settings {
@@ -34,7 +34,8 @@ enum outcome {
 	TO_KERNEL_NO_SOCKET,
 	TO_KERNEL_HOST,
 	DROPPED_BPDU,
-	DROPPED_VLAN,
+	DROPPED_NOT_ALLOWED, /* the uplink does not carry the VLAN */
+	DROPPED_NO_MEMBER, /* it does, but no port here is in it */
 	OUTCOMES,
 };
 
@@ -52,13 +53,18 @@ struct {
 	__type(value, struct settings);
 } port_settings SEC(".maps");
 
-/* One bit a VLAN. Written a word at a time, so a change never shows a half-written word. */
+/* Word v / 64 has bit v % 64 for VLAN v. */
+struct vlan_word {
+	__u64 allowed; /* the uplink carries it */
+	__u64 wanted; /* and a port of this host is in it */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, VLAN_WORDS);
 	__type(key, __u32);
-	__type(value, __u64);
-} wanted_vlans SEC(".maps");
+	__type(value, struct vlan_word);
+} vlans SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -105,12 +111,16 @@ static __always_inline int is_link_control(const __u8 *dst)
 		!(dst[5] & 0xf0)) || same_mac(dst, cdp);
 }
 
-static __always_inline int is_wanted(__u16 vlan)
+/* What becomes of frames of a VLAN: to a socket, or one of the two DROPPED outcomes. */
+static __always_inline enum outcome vlan_outcome(__u16 vlan)
 {
-	__u32 word = vlan / 64;
-	__u64 *bits = bpf_map_lookup_elem(&wanted_vlans, &word);
+	__u32 index = vlan / 64;
+	const struct vlan_word *word = bpf_map_lookup_elem(&vlans, &index);
+	__u64 bit = 1ull << (vlan % 64);
 
-	return bits && (*bits >> (vlan % 64) & 1);
+	if (!word || !(word->allowed & bit))
+		return DROPPED_NOT_ALLOWED;
+	return word->wanted & bit ? TO_SOCKET : DROPPED_NO_MEMBER;
 }
 
 /* The VLAN of a frame: of its tag, or the native one when it has none or a priority tag. */
@@ -145,16 +155,16 @@ int weft_port(struct xdp_md *ctx)
 		return XDP_DROP;
 	}
 	if (settings->flags & (FILTER_VLANS | HOST_TRAFFIC) && !is_link_control(eth->h_dest)) {
-		int wanted = is_wanted(vlan_of(eth, end, settings));
+		enum outcome outcome = vlan_outcome(vlan_of(eth, end, settings));
 
 		/* The host's own address in any VLAN; and what is flooded in a VLAN that no VM is in. */
 		if (settings->flags & HOST_TRAFFIC &&
-		    (same_mac(eth->h_dest, settings->host_mac) || (!wanted && eth->h_dest[0] & 1))) {
+		    (same_mac(eth->h_dest, settings->host_mac) || (outcome != TO_SOCKET && eth->h_dest[0] & 1))) {
 			count(TO_KERNEL_HOST);
 			return XDP_PASS;
 		}
-		if (settings->flags & FILTER_VLANS && !wanted) {
-			count(DROPPED_VLAN);
+		if (settings->flags & FILTER_VLANS && outcome != TO_SOCKET) {
+			count(outcome);
 			return XDP_DROP;
 		}
 	}

@@ -106,15 +106,17 @@ pub struct Outcomes {
     pub to_kernel_host: u64,
     /// Dropped: a BPDU from the wire.
     pub dropped_bpdu: u64,
-    /// Dropped: a VLAN that nobody here wants.
-    pub dropped_vlan: u64,
+    /// Dropped: a VLAN that the uplink does not carry.
+    pub dropped_not_allowed: u64,
+    /// Dropped: a VLAN that the uplink carries, but no port of this host is in.
+    pub dropped_no_member: u64,
 }
 
 /// The program on one interface.
 pub struct XdpPort {
     sockets: XskMap<MapData>,
     settings: Array<MapData, [u8; 12]>,
-    wanted_vlans: Array<MapData, u64>,
+    vlans: Array<MapData, [u64; 2]>,
     outcomes: PerCpuArray<MapData, u64>,
     mode: AttachMode,
     _link: FdLink,
@@ -133,7 +135,7 @@ impl XdpPort {
         Ok(Self {
             sockets: take_map(&mut bpf, "sockets")?,
             settings: take_map(&mut bpf, "port_settings")?,
-            wanted_vlans: take_map(&mut bpf, "wanted_vlans")?,
+            vlans: take_map(&mut bpf, "vlans")?,
             outcomes: take_map(&mut bpf, "outcomes")?,
             mode,
             _link: link,
@@ -173,14 +175,20 @@ impl XdpPort {
         set.map_err(|e| XdpError::Map("port_settings", Box::new(e)))
     }
 
-    /// Sets which VLANs are wanted: bit `v % 64` of word `v / 64` for VLAN `v`.
+    /// Sets which VLANs the interface carries, and which of them a port of this host is in: bit
+    /// `v % 64` of word `v / 64` for VLAN `v`. Counts only with [`Filter::vlans`] or
+    /// [`Filter::host`].
     ///
     /// # Errors
     /// The kernel refused to write the map.
-    pub fn set_wanted_vlans(&mut self, words: &[u64; VLAN_WORDS]) -> Result<(), XdpError> {
-        for (index, word) in (0..).zip(words) {
-            let set = self.wanted_vlans.set(index, word, 0);
-            set.map_err(|e| XdpError::Map("wanted_vlans", Box::new(e)))?;
+    pub fn set_vlans(
+        &mut self,
+        allowed: &[u64; VLAN_WORDS],
+        wanted: &[u64; VLAN_WORDS],
+    ) -> Result<(), XdpError> {
+        for (index, (allowed, wanted)) in (0..).zip(allowed.iter().zip(wanted)) {
+            let set = self.vlans.set(index, [*allowed, *wanted & *allowed], 0);
+            set.map_err(|e| XdpError::Map("vlans", Box::new(e)))?;
         }
         Ok(())
     }
@@ -200,7 +208,8 @@ impl XdpPort {
             to_kernel_no_socket: read(1)?,
             to_kernel_host: read(2)?,
             dropped_bpdu: read(3)?,
-            dropped_vlan: read(4)?,
+            dropped_not_allowed: read(4)?,
+            dropped_no_member: read(5)?,
         })
     }
 }
