@@ -22,7 +22,9 @@ pub mod intent;
 pub mod lang;
 pub mod place;
 pub mod problem;
+pub mod resolve;
 pub mod snapshot;
+pub mod validate;
 pub mod vlan_set;
 
 pub use config::Config;

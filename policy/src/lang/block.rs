@@ -3,7 +3,7 @@
 //! Not here: access lists ([`super::access_list`]) and the lines of settings
 //! ([`super::setting`]).
 
-use proto::{InterfaceName, ModuleId, VlanId};
+use proto::{InterfaceName, VlanId};
 
 use super::cursor::{Cursor, problem_at};
 use super::interface::interfaces;
@@ -151,25 +151,6 @@ pub(super) fn no_profile(reader: &mut Reader, cursor: &mut Cursor<'_, '_>) -> Re
 pub(super) fn interface(reader: &mut Reader, cursor: &mut Cursor<'_, '_>) -> Result<(), Problem> {
     reader.block = Block::Interfaces(Vec::new());
     let found = interfaces(cursor)?;
-    for (name, span) in &found {
-        match name {
-            InterfaceName::PortChannel(_) => {
-                return Err(problem_at(
-                    *span,
-                    format!("{name}: port-channels are not configured one by one"),
-                    "use `channel-group auto mode on mac-pinning` in an ethernet port-profile",
-                ));
-            }
-            InterfaceName::Ethernet { module, .. } if *module < ModuleId::FIRST_HOST => {
-                return Err(problem_at(
-                    *span,
-                    format!("{name}: module {module} is a supervisor and has no uplinks"),
-                    "hosts are modules 3 and up",
-                ));
-            }
-            _ => {}
-        }
-    }
     let new = found.iter().filter(|(name, _)| !reader.config.interfaces.contains_key(name)).count();
     if reader.config.interfaces.len() + new > INTERFACES_MAX {
         let message = format!("more than {INTERFACES_MAX} interfaces");

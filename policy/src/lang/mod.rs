@@ -39,6 +39,8 @@ pub use entry_text::print_entry;
 pub use print::{Line as PrintedLine, Section, print, sections, setting_lines};
 pub use render::render;
 
+pub(crate) use nearest::nearest;
+pub(crate) use print::vlan_list;
 pub(crate) use read::Broken;
 
 use crate::acl::{AclKind, Entry, Sequence};

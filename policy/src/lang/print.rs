@@ -189,6 +189,7 @@ pub fn setting_lines(inherit: Option<&Name>, settings: &Settings) -> Vec<(Settin
     lines
 }
 
-fn vlan_list(vlans: &VlanSet) -> String {
+/// The value of `switchport trunk allowed vlan`.
+pub(crate) fn vlan_list(vlans: &VlanSet) -> String {
     if *vlans == VlanSet::all() { "all".to_owned() } else { vlans.to_string() }
 }

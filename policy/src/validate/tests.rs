@@ -1,0 +1,91 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::arbitrary;
+use crate::lang::{self, parse};
+
+fn problems(text: &str) -> Vec<String> {
+    match check(&Config::default(), text) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+const UPLINKS: &str = "vlan 10,20\nport-profile type ethernet UP\nswitchport mode trunk\n\
+                       channel-group auto mode on mac-pinning\nstate enabled\n\
+                       interface eth3/1-2\ninherit port-profile UP\n";
+
+#[test]
+fn a_sound_configuration_has_no_problem() {
+    assert_eq!(problems(""), Vec::<String>::new());
+    assert_eq!(problems(UPLINKS), Vec::<String>::new());
+}
+
+#[test]
+fn uplinks_that_carry_a_common_vlan_need_a_common_group() {
+    let bad = UPLINKS.replace("channel-group auto mode on mac-pinning\n", "");
+    let found = problems(&bad);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with(
+            "5:11: Ethernet3/2: carries VLANs 1,10,20 as Ethernet3/1 does, and the two are in no \
+             common group"
+        ),
+        "{found:?}"
+    );
+    for repair in [
+        "interface eth3/1\nshutdown\n",
+        "port-profile UP\nno state enabled\n",
+        "interface eth3/1\nswitchport trunk allowed vlan 10\n\
+         interface eth3/2\nswitchport trunk allowed vlan 20\n",
+        "interface eth3/1\nswitchport trunk allowed vlan 1,11-19\n\
+         interface eth3/2\nswitchport trunk allowed vlan 10-20\n",
+        "no interface eth3/2\ninterface eth4/1\ninherit port-profile UP\n",
+    ] {
+        assert_eq!(problems(&format!("{bad}{repair}")), Vec::<String>::new(), "{repair}");
+    }
+    let one_sided = format!("{bad}interface eth3/1\nchannel-group auto mode on mac-pinning\n");
+    assert_eq!(problems(&one_sided).len(), 1);
+}
+
+#[test]
+fn a_mistake_that_the_text_did_not_bring_has_no_place() {
+    let base =
+        parse("vlan 10\nport-profile type vethernet P\nswitchport access vlan 10\n").unwrap();
+    let found = check(&base, "no vlan 10\n").unwrap_err();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].span, None);
+    assert_eq!(
+        found[0].to_string(),
+        "port-profile P: VLAN 10 is not defined (define it: `vlan 10`)"
+    );
+}
+
+#[test]
+fn what_only_follows_from_a_mistake_in_the_text_is_left_out() {
+    let text = "vlan 1O\nip acces-list X\npermit ip any any\n\
+                port-profile type vethernt BASE\nport-profile type vethernet P\n\
+                inherit port-profile BASE\nswitchport access vlan 10\n\
+                ip port access-group X in\nmac port access-group X in\n";
+    assert_eq!(problems(text).len(), 3, "{:?}", problems(text));
+    let later = "vlan 1O\nport-profile type vethernet P\nip port access-group X in\n";
+    let found = problems(later);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[1].starts_with("3:22: port-profile P: ip access-list `X` is not defined"));
+}
+
+proptest! {
+    #[test]
+    fn any_configuration_can_be_validated(config in arbitrary::config()) {
+        let text = lang::print(&config);
+        let messages = |problems: Vec<Problem>| {
+            let mut all: Vec<_> = problems.into_iter().map(|p| (p.path, p.message)).collect();
+            all.sort();
+            all
+        };
+        // By value and by text the same problems are found, and a text points at each of them.
+        let by_text = check(&Config::default(), &text).err().unwrap_or_default();
+        prop_assert!(by_text.iter().all(|problem| problem.span.is_some()));
+        prop_assert_eq!(messages(by_text), messages(validate(&config)));
+    }
+}
