@@ -115,6 +115,7 @@ pub struct SocketBuilder {
     mode: BindMode,
     rings: RingSizes,
     multi_buffer: bool,
+    tx_budget: Option<u32>,
     busy_poll: Option<BusyPoll>,
     busy_timeout: Duration,
 }
@@ -130,6 +131,7 @@ impl SocketBuilder {
             mode: BindMode::Auto,
             rings: RingSizes::default(),
             multi_buffer: false,
+            tx_budget: None,
             busy_poll: None,
             busy_timeout: BUSY_TIMEOUT,
         }
@@ -155,6 +157,15 @@ impl SocketBuilder {
     #[must_use]
     pub fn multi_buffer(mut self, on: bool) -> Self {
         self.multi_buffer = on;
+        self
+    }
+
+    /// Descriptors that one `sendto` may transmit in copy mode, from 32 up to the size of the
+    /// transmit ring, which is what it is when not called. A smaller one bounds how long a system
+    /// call takes; [`crate::TxRing::wake`] makes more of them. Before Linux 6.17 it is always 32.
+    #[must_use]
+    pub fn tx_budget(mut self, descriptors: u32) -> Self {
+        self.tx_budget = Some(descriptors);
         self
     }
 
@@ -248,7 +259,7 @@ impl SocketBuilder {
             register(fd.as_fd(), umem)?;
         }
         let mapped = MappedRings::new(fd.as_fd(), self.rings)?;
-        let tx_budget = raise_tx_budget(fd.as_fd(), self.rings.tx);
+        let tx_budget = set_tx_budget(fd.as_fd(), self.tx_budget.unwrap_or(self.rings.tx));
         if let Some(busy_poll) = self.busy_poll {
             enable_busy_poll(fd.as_fd(), busy_poll)?;
         }
@@ -324,11 +335,11 @@ fn register(fd: BorrowedFd<'_>, umem: &Umem) -> Result<(), Error> {
     })
 }
 
-/// Lets one `sendto` transmit a whole ring in copy mode where the kernel can (Linux 6.17); says
-/// what it transmits at most.
-fn raise_tx_budget(fd: BorrowedFd<'_>, tx_entries: u32) -> u32 {
-    let raised = sys::set_option(fd, uapi::SOL_XDP, uapi::XDP_MAX_TX_SKB_BUDGET, &tx_entries);
-    if raised.is_ok() { tx_entries } else { uapi::TX_BATCH_SIZE }
+/// Sets how much one `sendto` transmits in copy mode, and says what the kernel made of it: an
+/// older one, or a value out of range, leaves the default.
+fn set_tx_budget(fd: BorrowedFd<'_>, descriptors: u32) -> u32 {
+    let set = sys::set_option(fd, uapi::SOL_XDP, uapi::XDP_MAX_TX_SKB_BUDGET, &descriptors);
+    if set.is_ok() { descriptors } else { uapi::TX_BATCH_SIZE }
 }
 
 fn enable_busy_poll(fd: BorrowedFd<'_>, busy_poll: BusyPoll) -> Result<(), Error> {

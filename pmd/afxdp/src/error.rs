@@ -172,8 +172,8 @@ impl Error {
     }
 }
 
-/// Why a descriptor must not be handed to the kernel, which would drop it **without** returning
-/// its chunk (`net/xdp/xsk_queue.h`, `xp_aligned_validate_desc`).
+/// Why a descriptor must not be handed to the kernel, which would drop it (`net/xdp/xsk_queue.h`,
+/// `xp_aligned_validate_desc`); see [`crate::Umem::check`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DescError {
     /// The length is zero.

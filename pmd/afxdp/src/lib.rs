@@ -68,6 +68,11 @@ mod sys;
 pub mod uapi;
 mod umem;
 
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use bind::{BindMode, BusyPoll, RingSizes, SocketBuilder};
 pub use desc::Desc;
 pub use error::{DescError, Error};

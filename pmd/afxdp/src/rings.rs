@@ -47,7 +47,7 @@ impl FillRing {
     /// An item is taken from the iterator only when there is a place for it.
     ///
     /// In aligned mode any offset within a chunk stands for the chunk. The kernel skips an offset
-    /// outside of the memory and counts it ([`crate::Statistics::rx_invalid_descs`]).
+    /// outside of the memory without a word.
     #[inline]
     pub fn produce(&mut self, chunks: impl IntoIterator<Item = u64>) -> u32 {
         self.ring.produce(chunks)
@@ -145,7 +145,7 @@ impl TxRing {
     /// Hands over descriptors until the iterator ends or the ring is full, and says how many. An
     /// item is taken from the iterator only when there is a place for it.
     ///
-    /// The chunk of a descriptor that [`crate::Umem::check`] refuses does not come back.
+    /// Only descriptors that pass [`crate::Umem::check`]: the chunk of another may not come back.
     #[inline]
     pub fn produce(&mut self, frames: impl IntoIterator<Item = Desc>) -> u32 {
         self.ring.produce(frames)
@@ -160,7 +160,8 @@ impl TxRing {
 
     /// Makes the kernel transmit, if there is anything to transmit and it wants to be told; says
     /// how many descriptors it has still not taken. When that is not zero, the device or the
-    /// completion ring is full: drain the completion ring and call again later.
+    /// completion ring is full, or the kernel stopped at a descriptor it refuses: drain the
+    /// completion ring and call again in the next round.
     ///
     /// In copy mode one `sendto` stops after a budget of descriptors with more left, so this calls
     /// as often as the outstanding ones may need, and not more.

@@ -42,9 +42,11 @@ impl fmt::Display for Mode {
 /// Drop counters of a socket, since it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
-    /// Frames dropped for other reasons than those below (in copy mode: too long for a chunk).
+    /// Frames dropped because there was no chunk to receive into, or (in copy mode, without
+    /// multi-buffer) because they were longer than a chunk.
     pub rx_dropped: u64,
-    /// Offsets in the fill ring that were outside of the memory.
+    /// Wrong descriptors of the receive side. Linux 6.18 does not count wrong offsets in the fill
+    /// ring here, nor anywhere else.
     pub rx_invalid_descs: u64,
     /// Transmit descriptors that the kernel refused ([`Umem::check`] says why).
     pub tx_invalid_descs: u64,
@@ -165,8 +167,8 @@ impl Control {
         self.shared.multi_buffer
     }
 
-    /// Descriptors that one system call transmits in copy mode: the size of the transmit ring, or
-    /// 32 before Linux 6.17.
+    /// Descriptors that one system call transmits in copy mode
+    /// ([`crate::SocketBuilder::tx_budget`]).
     #[must_use]
     pub fn tx_budget(&self) -> u32 {
         self.shared.tx_budget
@@ -231,8 +233,11 @@ impl AsRawFd for Socket {
     }
 }
 
-/// Sleeps until one of the sockets has received something or lost its interface (see
-/// [`Control::check`]), or the time is over; says how many have. A signal ends the wait with zero.
+/// Sleeps until one of the sockets has received something, or the time is over; says how many
+/// have. A signal ends the wait with zero.
+///
+/// A deleted interface does not end it (`net/xdp/xsk.c`, `xsk_poll`, reports no errors): wait for
+/// a bounded time, then [`Control::check`].
 ///
 /// # Errors
 ///

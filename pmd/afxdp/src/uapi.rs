@@ -1,6 +1,6 @@
 //! The kernel's AF_XDP user interface, as `include/uapi/linux/if_xdp.h` of Linux 6.18 defines it.
 //!
-//! Where it sits: [`crate::socket`] and [`crate::ring`] speak to the kernel with these; callers
+//! Where it sits: the sockets and rings of this crate speak to the kernel with these; callers
 //! rarely need them. They are written down here rather than taken from `libc`, because `libc`
 //! changes some of these structures (`xdp_umem_reg`) when the kernel appends a field.
 //!

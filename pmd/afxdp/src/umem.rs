@@ -127,8 +127,10 @@ impl Umem {
         chunk_size - XDP_PACKET_HEADROOM - headroom
     }
 
-    /// Checks a descriptor before it is transmitted. The kernel drops one that fails, counts it in
-    /// [`crate::Statistics::tx_invalid_descs`], and never returns its chunk.
+    /// Checks a descriptor before it is transmitted. The kernel drops one that fails and counts it
+    /// in [`crate::Statistics::tx_invalid_descs`]. Whether its offset then comes out of the
+    /// completion ring depends on the kernel (6.18.44 in copy mode: yes; many others: never), so
+    /// there is no way to account for the chunk of a wrong descriptor.
     ///
     /// # Errors
     ///
