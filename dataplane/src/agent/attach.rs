@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use super::cache::SavedAttachment;
 use super::chassis::{Chassis, Close, Device};
 use super::control::Control;
+use super::decode;
 use super::event::{Answer, Refusal};
 
 /// How long the supervisor may take to number a vNIC, and then to push its policy.
@@ -142,7 +143,8 @@ impl<C: Chassis> Control<C> {
         &mut self,
         request: &local::AttachRequest,
     ) -> Result<local::AttachReply, Refusal> {
-        let Some(known) = self.known(&request.vm, &request.adapter) else {
+        let known = decode::known_vethernet(&self.intent, &request.vm, &request.adapter);
+        let Some(known) = known else {
             return Err(Refusal::Unavailable(format!(
                 "no supervisor, and vNIC {} of {} is not part of revision {}: only a supervisor can \
                  number a new one",

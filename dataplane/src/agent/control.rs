@@ -20,10 +20,10 @@ use proto::rpc::switch;
 use proto::{HostId, ModuleId, PortId, Revision, Term};
 use tracing::{info, warn};
 
+use super::acl_log::LogBudget;
 use super::attach::{Attachment, Waiting};
 use super::cache::Cache;
 use super::chassis::{Chassis, Close};
-use super::decode;
 use super::event::{Event, SessionSender};
 use super::uplink::Uplink;
 use crate::core::TeamState;
@@ -72,6 +72,7 @@ pub struct Control<C> {
     pub(super) uplinks: BTreeMap<u8, Uplink>,
     pub(super) waiting: Vec<Waiting>,
     pub(super) next_request: u64,
+    pub(super) log_budget: LogBudget,
 }
 
 impl<C: Chassis> Control<C> {
@@ -106,6 +107,7 @@ impl<C: Chassis> Control<C> {
             attachments: BTreeMap::new(),
             waiting: Vec::new(),
             next_request: 1,
+            log_budget: LogBudget::new(Instant::now()),
         };
         control.restore_attachments(attachments);
         if let Some(saved) = saved {
@@ -152,6 +154,7 @@ impl<C: Chassis> Control<C> {
             Event::PortGone { port, reason } => self.port_gone(port, &reason),
             Event::BpduGuard { port } => self.bpdu_guard(port),
             Event::Link { ifname, up } => self.link(&ifname, up),
+            Event::AclLog(matched) => self.acl_log(&matched),
             Event::Stop => {}
         }
     }
@@ -241,10 +244,5 @@ impl<C: Chassis> Control<C> {
         for slot in slots {
             self.chassis.close(slot, Close::Release);
         }
-    }
-
-    /// The vNICs that the applied state knows.
-    pub(super) fn known(&self, vm: &str, adapter: &str) -> Option<decode::Known> {
-        decode::known_vethernets(&self.intent).remove(&(vm.to_owned(), adapter.to_owned()))
     }
 }

@@ -4,14 +4,11 @@
 //! A push is decoded whole or refused whole, with every problem it has. Invariant: nothing that a
 //! supervisor can send panics here; whatever passes is still checked again by `Snapshot::build`.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use policy::acl::{Acl, AclKind};
 use policy::config::{AclBinding, ChannelMode, MacAllow, Name};
-use policy::intent::{
-    HostIntent, PortIntent, PortMode, PortRole, UplinkRole, VethernetRole,
-};
+use policy::intent::{HostIntent, PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
 use policy::{Problem, VlanSet, lang};
 use proto::rpc::switch as rpc;
 use proto::{InterfaceName, MacAddr, Revision, VlanId};
@@ -203,20 +200,27 @@ pub fn rejected(revision: Revision, problems: &[Problem]) -> rpc::Rejected {
     rpc::Rejected { revision: revision.get(), problems }
 }
 
-/// The vNICs that an intent knows: `(VM, adapter)` to name, profile and address. With it a headless
-/// dataplane plugs a known vNIC back in.
+/// A vNIC that a state knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its vEthernet.
+    pub name: InterfaceName,
+    /// Its address.
+    pub mac: MacAddr,
+    /// Its profile.
+    pub profile: Option<Name>,
+}
+
+/// The vNIC `adapter` of `vm`, if the state knows it. With it a headless dataplane plugs a vNIC back
+/// in without asking.
 #[must_use]
-pub fn known_vethernets(
-    intent: &HostIntent,
-) -> BTreeMap<(String, String), (InterfaceName, MacAddr, Option<Name>)> {
-    let mut known = BTreeMap::new();
-    for (name, port) in &intent.ports {
-        if let PortRole::Vethernet(role) = &port.role {
-            let key = (role.vm.clone(), role.adapter.clone());
-            known.insert(key, (*name, role.mac, port.profile.clone()));
+pub fn known_vethernet(intent: &HostIntent, vm: &str, adapter: &str) -> Option<Known> {
+    intent.ports.iter().find_map(|(name, port)| match &port.role {
+        PortRole::Vethernet(role) if role.vm == vm && role.adapter == adapter => {
+            Some(Known { name: *name, mac: role.mac, profile: port.profile.clone() })
         }
-    }
-    known
+        _ => None,
+    })
 }
 
 fn problem(path: &str, message: impl Display) -> Problem {

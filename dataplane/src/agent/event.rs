@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+use policy::acl::{Action, Sequence};
+use policy::snapshot::AclIndex;
 use proto::PortId;
+use proto::frame::FrameKey;
 use proto::rpc::{local, switch};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::core::trace::Direction;
 
 /// Where messages to the supervisor go while a session lasts.
 pub type SessionSender = mpsc::Sender<switch::FromDataplane>;
@@ -27,6 +32,23 @@ pub enum Refusal {
     /// The supervisor or the host said no.
     #[error("{0}")]
     Refused(String),
+}
+
+/// A frame that a rule with `log` matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AclMatch {
+    /// The port whose list it is.
+    pub port: PortId,
+    /// Which of its lists.
+    pub direction: Direction,
+    /// The list, in the snapshot of the moment.
+    pub acl: AclIndex,
+    /// The entry; 0: the implicit deny.
+    pub sequence: Sequence,
+    /// What it did.
+    pub action: Action,
+    /// The frame's fields.
+    pub key: FrameKey,
 }
 
 /// One thing that happened.
@@ -70,6 +92,8 @@ pub enum Event {
         /// Exists, is up and has carrier.
         up: bool,
     },
+    /// A rule with `log` matched.
+    AclLog(Box<AclMatch>),
     /// The process shall end.
     Stop,
 }
@@ -86,6 +110,7 @@ impl fmt::Debug for Event {
             Self::PortGone { port, reason } => write!(f, "PortGone({port:?}, {reason})"),
             Self::BpduGuard { port } => write!(f, "BpduGuard({port:?})"),
             Self::Link { ifname, up } => write!(f, "Link({ifname}, {up})"),
+            Self::AclLog(matched) => write!(f, "AclLog({matched:?})"),
             Self::Stop => f.write_str("Stop"),
         }
     }

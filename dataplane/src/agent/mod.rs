@@ -13,6 +13,7 @@ pub mod event;
 pub mod local;
 pub mod session;
 
+mod acl_log;
 mod announce;
 mod apply;
 mod attach;

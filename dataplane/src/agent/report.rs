@@ -92,14 +92,14 @@ impl<C: Chassis> Control<C> {
             name: port.name.to_string(),
             link_up: link_up && port.admin_up,
             state_reason: if port.admin_up { state_reason } else { "administratively down".to_owned() },
-            rx_frames: totals.rx_frames,
-            rx_bytes: totals.rx_bytes,
-            rx_multicast: totals.rx_multicast,
-            rx_broadcast: totals.rx_broadcast,
-            tx_frames: totals.tx_frames,
-            tx_bytes: totals.tx_bytes,
-            tx_multicast: totals.tx_multicast,
-            tx_broadcast: totals.tx_broadcast,
+            rx_frames: totals.rx.frames(),
+            rx_bytes: totals.rx.bytes,
+            rx_multicast: totals.rx.multicast,
+            rx_broadcast: totals.rx.broadcast,
+            tx_frames: totals.tx.frames(),
+            tx_bytes: totals.tx.bytes,
+            tx_multicast: totals.tx.multicast,
+            tx_broadcast: totals.tx.broadcast,
             forwarded: totals.forwarded,
             consumed: totals.consumed,
             drops: drops(&totals.drops, |reason, frames| switch::DropCounter { reason, frames }),
@@ -109,7 +109,7 @@ impl<C: Chassis> Control<C> {
     }
 
     fn pinned_to(&self, slot: PortId) -> String {
-        self.team.uplink_of(slot).map(|uplink| self.port_name(uplink)).unwrap_or_default()
+        self.team.pinned_member(slot).map(|uplink| self.port_name(uplink)).unwrap_or_default()
     }
 
     /// Whether the device of a slot passes frames, and why not.
@@ -148,11 +148,11 @@ impl<C: Chassis> Control<C> {
         slots.extend(self.attachments.values().map(|a| (a.slot, Some(a))));
         for (slot, attachment) in slots {
             let totals = self.chassis.totals(slot);
-            reply.rx_frames += totals.rx_frames;
-            reply.tx_frames += totals.tx_frames;
+            reply.rx_frames += totals.rx.frames();
+            reply.tx_frames += totals.tx.frames();
             reply.forwarded += totals.forwarded;
             reply.consumed += totals.consumed;
-            reply.dropped += totals.drops.iter().sum::<u64>();
+            reply.dropped += totals.dropped();
             reply.tx_dropped += totals.tx_drops.iter().sum::<u64>();
             reply.ports.push(self.port_status(slot, attachment, &totals));
         }
@@ -181,8 +181,8 @@ impl<C: Chassis> Control<C> {
             kind,
             link_up,
             reason,
-            rx_frames: totals.rx_frames,
-            tx_frames: totals.tx_frames,
+            rx_frames: totals.rx.frames(),
+            tx_frames: totals.tx.frames(),
             forwarded: totals.forwarded,
             consumed: totals.consumed,
             drops: drops(&totals.drops, |reason, frames| local::Drop { reason, frames }),

@@ -91,6 +91,13 @@ impl Traffic {
         self.bytes.add(u64::from(len_bytes));
     }
 
+    /// Adds bytes of frames that were counted without their length: a driver reports those of a
+    /// whole burst.
+    #[inline]
+    pub fn add_bytes(&self, bytes: u64) {
+        self.bytes.add(bytes);
+    }
+
     fn read(&self) -> TrafficTotals {
         TrafficTotals {
             unicast: self.unicast.get(),

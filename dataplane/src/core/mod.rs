@@ -86,3 +86,7 @@ pub fn reserve(view: &View, state: &State, batch: &mut Batch) {
     let widest = proto::VlanId::all().map(|vlan| snapshot.vlan(vlan).flood.len()).max();
     batch.reserve(widest.unwrap_or(0).saturating_add(1));
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

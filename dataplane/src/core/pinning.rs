@@ -229,3 +229,7 @@ fn owner(port: &Port) -> Owner {
     };
     (port.name, mac)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;

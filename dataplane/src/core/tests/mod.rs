@@ -1,0 +1,10 @@
+//! Tests of the core as a whole: the forwarding table row by row, VLANs and tags, and random
+//! configurations and frames against a reference model.
+
+mod flow;
+mod generate;
+pub(super) mod lab;
+mod property;
+mod reference;
+mod rules;
+mod vlans;

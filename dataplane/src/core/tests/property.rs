@@ -1,0 +1,240 @@
+//! The core against the reference model, on random hosts and frames.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use policy::Snapshot;
+use policy::ids::StableIds;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use proto::{DropReason, PortId, Revision};
+
+use super::generate::{Case, NOW_NS, case, team};
+use super::reference::{Expected, Wire};
+use crate::core::counters::{Cast, PortTotals};
+use crate::core::{
+    BURST_MAX, Batch, Event, Frame, NoTrace, Output, Rule, State, StepTrace, Verdict, View,
+    forward, reserve,
+};
+
+/// How many hosts are tried; each gets up to 80 frames.
+const CASES: u32 = 1500;
+
+/// Reasons that only workers and drivers give.
+const NOT_OF_THE_CORE: [DropReason; 3] =
+    [DropReason::OffloadUnsupported, DropReason::TxQueueFull, DropReason::NoMemory];
+
+/// A case made ready: what goes in, by whom it is forwarded, what has to come out.
+struct Ready {
+    view: View,
+    frames: Vec<(PortId, Vec<u8>, u32)>,
+    expected: Vec<Expected>,
+}
+
+impl Ready {
+    fn new(case: &Case) -> Self {
+        let mut ids = StableIds::default();
+        let snapshot = Snapshot::build(&case.intent(), Revision::new(1), &mut ids).unwrap();
+        let host = case.host(&snapshot);
+        let (mut frames, mut expected) = (Vec::new(), Vec::new());
+        for sent in &case.frames {
+            let (at, bytes) = case.resolve(sent);
+            let segment_bytes = sent.segment_bytes.unwrap_or(bytes.len() as u32);
+            expected.push(host.expect(at, Wire { bytes: &bytes, segment_bytes }, NOW_NS));
+            let at = at.and_then(|at| snapshot.ports().find(|port| port.name == at));
+            let id = at.map_or(PortId::new(4000).unwrap(), |port| port.id);
+            frames.push((id, bytes, segment_bytes));
+        }
+        let team = Arc::new(team(&host, &snapshot));
+        Self { view: View { snapshot: Arc::new(snapshot), team }, frames, expected }
+    }
+
+    fn frames(&self) -> Vec<Frame<'_>> {
+        let mut frames = Vec::new();
+        for (ingress, bytes, segment_bytes) in &self.frames {
+            let whole = Frame::whole(*ingress, bytes);
+            frames.push(Frame { segment_bytes: *segment_bytes, ..whole });
+        }
+        frames
+    }
+}
+
+/// What came out of the core for one frame.
+type Seen = (Verdict, Vec<Output>);
+
+/// Runs frames through the core in bursts of these lengths.
+fn run(ready: &Ready, bursts: &[usize]) -> (Vec<Seen>, State, BTreeSet<PortId>) {
+    let (mut state, mut batch) = (State::default(), Batch::default());
+    reserve(&ready.view, &state, &mut batch);
+    let (mut seen, mut guarded) = (Vec::new(), BTreeSet::new());
+    let all = ready.frames();
+    let mut rest = &all[..];
+    for len in bursts {
+        let (burst, later) = rest.split_at(*len);
+        forward(&ready.view, NOW_NS, &mut state, burst, &mut batch, &mut NoTrace);
+        for (n, verdict) in batch.verdicts().iter().enumerate() {
+            let own = batch.outputs().iter().filter(|o| o.frame.index() == n);
+            seen.push((*verdict, own.copied().collect()));
+        }
+        for event in batch.events() {
+            let Event::BpduGuard { port } = event else { continue };
+            guarded.insert(*port);
+        }
+        rest = later;
+    }
+    assert!(rest.is_empty());
+    (seen, state, guarded)
+}
+
+/// As long bursts as can be.
+fn longest(frames: usize) -> Vec<usize> {
+    let mut bursts = vec![BURST_MAX; frames / BURST_MAX];
+    bursts.push(frames % BURST_MAX);
+    bursts
+}
+
+/// What every port has to have counted.
+fn totals(ready: &Ready) -> BTreeMap<PortId, PortTotals> {
+    let mut totals: BTreeMap<PortId, PortTotals> = BTreeMap::new();
+    let id = |name| ready.view.snapshot.ports().find(|port| port.name == name).unwrap().id;
+    for ((at, bytes, _), expected) in ready.frames.iter().zip(&ready.expected) {
+        for (name, reason) in &expected.refusals {
+            totals.entry(id(*name)).or_default().tx_drops[reason.index()] += 1;
+        }
+        let port = totals.entry(*at).or_default();
+        let malformed = proto::frame::parse(bytes).is_none();
+        let dst = bytes.first_chunk().map(|dst| proto::MacAddr::new(*dst));
+        match dst.filter(|_| !malformed).map_or(Cast::Unicast, Cast::of) {
+            Cast::Unicast => port.rx.unicast += 1,
+            Cast::Multicast => port.rx.multicast += 1,
+            Cast::Broadcast => port.rx.broadcast += 1,
+        }
+        port.rx.bytes += bytes.len() as u64;
+        match expected.verdict {
+            Verdict::Forward => port.forwarded += 1,
+            Verdict::Punt(_) => port.consumed += 1,
+            Verdict::Drop(reason) => port.drops[reason.index()] += 1,
+        }
+    }
+    totals
+}
+
+/// The whole comparison for one case.
+fn agrees(case: &Case) -> Result<Vec<Expected>, TestCaseError> {
+    let ready = Ready::new(case);
+    let (seen, state, guarded) = run(&ready, &longest(ready.frames.len()));
+    let snapshot = &ready.view.snapshot;
+    for (n, (seen, expected)) in seen.iter().zip(&ready.expected).enumerate() {
+        let named = |o: &Output| (snapshot.port(o.port).unwrap().name, o.edit);
+        let outputs: Vec<_> = seen.1.iter().map(named).collect();
+        prop_assert_eq!(&seen.0, &expected.verdict, "frame {}: {:?}", n, ready.frames[n]);
+        prop_assert_eq!(&outputs, &expected.outputs, "frame {}: {:?}", n, ready.frames[n]);
+    }
+    let mut expected_totals = totals(&ready);
+    for port in snapshot.ports() {
+        let counted = state.counters.port(port.id).read();
+        let expected = expected_totals.remove(&port.id).unwrap_or_default();
+        prop_assert!(counted.is_conserved());
+        prop_assert_eq!(counted, expected, "{}", port.name);
+    }
+    let strays: PortTotals = expected_totals.into_values().next().unwrap_or_default();
+    prop_assert_eq!(state.counters.strays().read(), strays);
+    let decisions: u64 = ready.expected.iter().map(|expected| expected.acl_decisions).sum();
+    let rules = (0..1024).map(|n| state.counters.rule(policy::acl::RuleCounterId(n)));
+    prop_assert_eq!(rules.sum::<u64>(), decisions);
+    let with_guard = ready.frames.iter().zip(&ready.expected).filter(|(_, e)| e.bpdu_guard);
+    prop_assert_eq!(guarded, with_guard.map(|((at, ..), _)| *at).collect());
+    Ok(ready.expected)
+}
+
+#[test]
+fn core_and_reference_model_agree_and_every_drop_reason_is_met() {
+    let met = RefCell::new(BTreeMap::<DropReason, u32>::new());
+    let mut runner = TestRunner::new(Config::with_cases(CASES));
+    let outcome = runner.run(&case(), |case| {
+        for expected in agrees(&case)? {
+            if let Verdict::Drop(reason) = expected.verdict {
+                *met.borrow_mut().entry(reason).or_default() += 1;
+            }
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+    let met = met.into_inner();
+    for reason in DropReason::ALL.iter().filter(|reason| !NOT_OF_THE_CORE.contains(reason)) {
+        let count = met.get(reason).copied().unwrap_or(0);
+        assert!(count >= 10, "{} was met {count} times: {met:?}", reason.name());
+    }
+}
+
+#[test]
+fn every_row_of_the_table_is_met_and_tracing_changes_nothing() {
+    let met = RefCell::new(BTreeSet::new());
+    let mut runner = TestRunner::new(Config::with_cases(CASES / 10));
+    let outcome = runner.run(&case(), |case| {
+        let ready = Ready::new(&case);
+        let frames = ready.frames();
+        let burst = &frames[..frames.len().min(BURST_MAX)];
+        let (seen, ..) = run(&ready, &longest(frames.len()));
+        let (mut state, mut batch) = (State::default(), Batch::default());
+        let mut trace = StepTrace::default();
+        forward(&ready.view, NOW_NS, &mut state, burst, &mut batch, &mut trace);
+        for (n, verdict) in batch.verdicts().iter().enumerate() {
+            prop_assert_eq!(verdict, &seen[n].0);
+            let rules = trace.rules(n);
+            prop_assert!(rules.len() <= 1, "one row decides: {rules:?}");
+            met.borrow_mut().extend(rules);
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+    let rows = Rule::ALL.iter().copied().filter(|rule| *rule != Rule::R9);
+    assert_eq!(met.into_inner(), rows.collect());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// forward(a ++ b) == forward(a) ++ forward(b).
+    #[test]
+    fn a_burst_may_be_split_anywhere(case in case()) {
+        let ready = Ready::new(&case);
+        let mut at: Vec<_> = case.splits.iter().map(|s| s.index(ready.frames.len())).collect();
+        at.sort_unstable();
+        let (mut bursts, mut from) = (Vec::new(), 0);
+        for end in at.into_iter().chain([ready.frames.len()]) {
+            bursts.extend(longest(end - from));
+            from = end;
+        }
+        let (seen, state, guarded) = run(&ready, &bursts);
+        let (whole, whole_state, whole_guarded) = run(&ready, &longest(ready.frames.len()));
+        let same = |a: &[Seen], b: &[Seen]| a.iter().zip(b).all(|(a, b)| {
+            let ports = |s: &Seen| s.1.iter().map(|o| (o.port, o.edit)).collect::<Vec<_>>();
+            a.0 == b.0 && ports(a) == ports(b)
+        });
+        prop_assert!(same(&seen, &whole));
+        prop_assert_eq!(guarded, whole_guarded);
+        for port in ready.view.snapshot.ports() {
+            let (a, b) = (state.counters.port(port.id), whole_state.counters.port(port.id));
+            prop_assert_eq!(a.read(), b.read());
+        }
+    }
+
+    /// R9, whatever the configuration.
+    #[test]
+    fn r9_no_copy_goes_from_wire_to_wire(case in case()) {
+        let ready = Ready::new(&case);
+        let uplink = |id: PortId| ready.view.snapshot.port(id).is_some_and(|port| {
+            matches!(port.role, policy::snapshot::Role::Uplink(_))
+        });
+        let (seen, ..) = run(&ready, &longest(ready.frames.len()));
+        for ((at, ..), (_, outputs)) in ready.frames.iter().zip(&seen) {
+            prop_assert!(!uplink(*at) || outputs.iter().all(|o| !uplink(o.port)));
+            prop_assert!(outputs.iter().filter(|o| uplink(o.port)).count() <= 1);
+            prop_assert!(outputs.iter().all(|o| o.port != *at));
+            let ports: BTreeSet<_> = outputs.iter().map(|o| o.port).collect();
+            prop_assert_eq!(ports.len(), outputs.len(), "one copy a port");
+        }
+    }
+}
