@@ -27,7 +27,7 @@
 //!
 //! A socket receives what an XDP program of the interface redirects to it by an XSKMAP at its
 //! queue's index. Load that program with any BPF loader and give the map the socket's descriptor
-//! ([`std::os::fd::AsFd`]). The example `l2fwd` has a loader of its own in 150 lines.
+//! ([`std::os::fd::AsFd`]). The example `l2fwd` has a loader of its own in one file.
 //!
 //! # Example
 //!

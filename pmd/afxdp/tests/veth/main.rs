@@ -515,10 +515,10 @@ fn refusals_say_what_is_wrong() {
                 _ => rings.tx = entries,
             }
             let size = refused(SocketBuilder::new(index, 0).rings(rings));
-            assert!(
-                matches!(size, Error::RingSize { ring: r, entries: e, .. } if r == ring && e == entries),
-                "{size}"
-            );
+            let Error::RingSize { ring: named, entries: value, .. } = size else {
+                panic!("{ring}: {size}");
+            };
+            assert_eq!((named, value), (ring, entries));
         }
         // After all these the UMEM is as good as new.
         SocketBuilder::new(index, 0).mode(BindMode::Copy).bind(&umem).expect("bind");
