@@ -16,6 +16,7 @@
 pub mod acl;
 #[cfg(any(test, feature = "arbitrary"))]
 pub mod arbitrary;
+pub mod compile;
 pub mod config;
 pub mod fib;
 pub mod intent;
