@@ -18,6 +18,8 @@ pub mod acl;
 pub mod arbitrary;
 pub mod compile;
 pub mod config;
+pub mod delta;
+pub mod diff;
 pub mod fib;
 pub mod intent;
 pub mod lang;
