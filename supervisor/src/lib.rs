@@ -2,6 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+mod attach;
+mod commit;
+pub mod compile;
+pub mod engine;
+pub mod event;
 pub mod inventory;
+pub mod log;
+pub mod push;
 pub mod revision;
+mod session;
+pub mod state;
 pub mod store;
+mod waiting;

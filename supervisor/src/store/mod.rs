@@ -92,7 +92,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// What redb said.
-        source: redb::Error,
+        source: Box<redb::Error>,
     },
 }
 
@@ -257,7 +257,7 @@ impl Store {
             | redb::Error::TypeDefinitionChanged { .. }) => {
                 StoreError::Damaged { path, detail: source.to_string() }
             }
-            source => StoreError::Failed { action, path, source },
+            source => StoreError::Failed { action, path, source: Box::new(source) },
         }
     }
 
@@ -284,7 +284,7 @@ fn open_error(path: &Path, error: DatabaseError) -> StoreError {
         DatabaseError::UpgradeRequired(version) => {
             StoreError::Damaged { path, detail: format!("redb file format {version}") }
         }
-        other => StoreError::Failed { action: "open", path, source: other.into() },
+        other => StoreError::Failed { action: "open", path, source: Box::new(other.into()) },
     }
 }
 

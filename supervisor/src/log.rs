@@ -1,0 +1,102 @@
+//! The newest events of the switch, for `show events`: kept in memory, at most
+//! [`EventLog::LEN_MAX`].
+
+use std::collections::VecDeque;
+
+use proto::ModuleId;
+
+/// How grave an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Notice,
+    /// Worth looking at.
+    Warning,
+    /// Something does not work.
+    Error,
+}
+
+impl Severity {
+    /// The word that operators see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+
+    /// The severity with this word; an unknown one is a warning.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "notice" => Self::Notice,
+            "error" => Self::Error,
+            _ => Self::Warning,
+        }
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Wall-clock time.
+    pub unix_time_ns: u64,
+    /// The host it is about, or that told it.
+    pub module: Option<ModuleId>,
+    /// How grave it is.
+    pub severity: Severity,
+    /// The port; may be empty.
+    pub port: String,
+    /// A word: `module-online`.
+    pub kind: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// The newest events.
+#[derive(Clone, Debug, Default)]
+pub struct EventLog(VecDeque<Entry>);
+
+impl EventLog {
+    /// How many are kept; about 1 MB.
+    pub const LEN_MAX: usize = 4096;
+
+    /// Adds one; the oldest goes when there are too many.
+    pub fn push(&mut self, entry: Entry) {
+        if self.0.len() == Self::LEN_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(entry);
+    }
+
+    /// The newest `count`, the oldest of them first.
+    pub fn last(&self, count: usize) -> impl Iterator<Item = &Entry> {
+        self.0.iter().skip(self.0.len().saturating_sub(count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_goes_first() {
+        let mut log = EventLog::default();
+        let entry = |n: usize| Entry {
+            unix_time_ns: n as u64,
+            module: None,
+            severity: Severity::Notice,
+            port: String::new(),
+            kind: "x".to_owned(),
+            message: String::new(),
+        };
+        for n in 0..=EventLog::LEN_MAX {
+            log.push(entry(n));
+        }
+        assert_eq!(log.last(usize::MAX).count(), EventLog::LEN_MAX);
+        let last: Vec<u64> = log.last(2).map(|e| e.unix_time_ns).collect();
+        assert_eq!(last, [EventLog::LEN_MAX as u64 - 1, EventLog::LEN_MAX as u64]);
+    }
+}
