@@ -21,6 +21,7 @@ pub mod config;
 pub mod delta;
 pub mod diff;
 pub mod fib;
+pub mod ids;
 pub mod intent;
 pub mod lang;
 pub mod place;

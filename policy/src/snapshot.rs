@@ -6,6 +6,8 @@
 //! vEthernets that are administratively up. Not here: link state, pins, counters. They change with traffic and
 //! cables, survive a swap, and are kept by the dataplane under the same stable ids.
 
+mod build;
+
 use proto::{InterfaceName, MacAddr, PortId, Revision, VlanId};
 
 use crate::acl::compile::CompiledAcl;
@@ -16,7 +18,7 @@ use crate::vlan_set::VlanSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AclIndex(pub(crate) u16);
 
-/// The compiled state of one host. Built by [`Snapshot::build`](crate::snapshot) and never changed.
+/// The compiled state of one host. Built by [`Snapshot::build`] and never changed.
 #[derive(Debug)]
 pub struct Snapshot {
     /// The configuration it was made from.

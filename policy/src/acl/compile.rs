@@ -3,11 +3,19 @@
 use proto::VlanId;
 use proto::frame::FrameKey;
 
-use super::rule::{Action, Sequence};
+use super::reference;
+use super::rule::{Acl, Action, Rule, Sequence, AclKind};
+use crate::config::Name;
+use crate::ids::StableIds;
 
 /// A compiled access list.
 #[derive(Debug)]
-pub struct CompiledAcl {}
+pub struct CompiledAcl {
+    name: Name,
+    kind: AclKind,
+    rules: Vec<(Sequence, Rule, RuleCounterId)>,
+    implicit: RuleCounterId,
+}
 
 /// What a list says of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +35,35 @@ pub struct Decision {
 pub struct RuleCounterId(pub u32);
 
 impl CompiledAcl {
+    /// Compiles a list; `ids` gives its entries their counters.
+    #[must_use]
+    pub fn compile(name: &Name, acl: &Acl, ids: &mut StableIds) -> Self {
+        let rules =
+            acl.rules().map(|(s, rule)| (s, rule.clone(), ids.allot_rule(name, s))).collect();
+        Self { name: name.clone(), kind: acl.kind, rules, implicit: ids.allot_rule(name, 0) }
+    }
+
+    /// The list's name.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
     /// The first rule that matches, else the implicit deny.
     #[must_use]
     #[inline]
-    pub fn eval(&self, _key: &FrameKey, _vlan: VlanId) -> Decision {
-        Decision { action: Action::Deny, sequence: 0, counter: RuleCounterId(0), log: false }
+    pub fn eval(&self, key: &FrameKey, vlan: VlanId) -> Decision {
+        let matched = self.rules.iter().find(|(_, r, _)| reference::matches(self.kind, r, key, vlan));
+        match matched {
+            Some((sequence, rule, counter)) => Decision {
+                action: rule.action,
+                sequence: *sequence,
+                counter: *counter,
+                log: rule.log,
+            },
+            None => {
+                Decision { action: Action::Deny, sequence: 0, counter: self.implicit, log: false }
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Access lists: rules as values, and the compiled form that the core evaluates.
 
 pub mod compile;
+pub mod reference;
 pub mod rule;
 
 pub use compile::{CompiledAcl, Decision, RuleCounterId};

@@ -1,0 +1,306 @@
+//! From an intent to a snapshot: the only way to make one.
+//!
+//! The supervisor has validated the configuration; a dataplane checks again what its core relies on,
+//! because what comes over a wire or from a disk is not trusted.
+
+use std::collections::BTreeMap;
+
+use proto::{DropReason, InterfaceName, MacAddr, PortId, Revision, VlanId};
+
+use super::{
+    AclIndex, Acls, Port, Role, Snapshot, SourceGuard, Uplink, Vethernet, Vlan, VlanMode,
+};
+use crate::acl::{AclKind, CompiledAcl};
+use crate::config::{AclBinding, ChannelMode, MacAllow, Name};
+use crate::fib::Fib;
+use crate::ids::StableIds;
+use crate::intent::{HostIntent, PortIntent, PortMode, PortRole};
+use crate::problem::Problem;
+
+/// Smallest and largest MTU of a port, in bytes.
+const MTU_RANGE: std::ops::RangeInclusive<u16> = 576..=9216;
+
+impl Snapshot {
+    /// A switch without ports: what a host that never met a supervisor forwards by.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            revision: Revision::NONE,
+            ports: Box::default(),
+            vlans: Box::default(),
+            fib: Fib::default(),
+            acls: Box::default(),
+        }
+    }
+
+    /// Compiles an intent. `ids` says which slots and counters its ports and rules have had before,
+    /// and learns the new ones.
+    ///
+    /// # Errors
+    /// Every problem of the intent; then `ids` is as it was.
+    pub fn build(
+        intent: &HostIntent,
+        revision: Revision,
+        ids: &mut StableIds,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut builder = Builder { intent, ids: ids.clone(), problems: Vec::new() };
+        let snapshot = builder.build(revision);
+        if builder.problems.is_empty() {
+            *ids = builder.ids;
+            Ok(snapshot)
+        } else {
+            Err(builder.problems)
+        }
+    }
+}
+
+struct Builder<'a> {
+    intent: &'a HostIntent,
+    ids: StableIds,
+    problems: Vec<Problem>,
+}
+
+impl Builder<'_> {
+    fn build(&mut self, revision: Revision) -> Snapshot {
+        let intent = self.intent;
+        self.ids.retain_ports(|name| intent.ports.contains_key(name));
+        self.ids.retain_rules(|name, sequence| {
+            intent
+                .acls
+                .get(name)
+                .is_some_and(|acl| sequence == 0 || acl.entries.contains_key(&sequence))
+        });
+        let (acls, indexes) = self.acls();
+        let ports = self.ports(&indexes);
+        self.check_loose_uplinks(&ports);
+        let fib = self.fib(&ports);
+        let vlans = flood_lists(&ports);
+        Snapshot { revision, ports: by_slot(ports), vlans, fib, acls }
+    }
+
+    fn problem(&mut self, path: impl ToString, message: String) {
+        let (path, hint) = (path.to_string(), String::new());
+        self.problems.push(Problem { span: None, path, message, hint });
+    }
+
+    fn acls(&mut self) -> (Box<[CompiledAcl]>, BTreeMap<Name, (AclIndex, AclKind)>) {
+        let (mut compiled, mut indexes) = (Vec::new(), BTreeMap::new());
+        for (name, acl) in &self.intent.acls {
+            let Ok(index) = u16::try_from(compiled.len()) else {
+                self.problem(name, "more access lists than a host can have".to_owned());
+                break;
+            };
+            indexes.insert(name.clone(), (AclIndex(index), acl.kind));
+            compiled.push(CompiledAcl::compile(name, acl, &mut self.ids));
+        }
+        (compiled.into(), indexes)
+    }
+
+    fn ports(&mut self, acls: &BTreeMap<Name, (AclIndex, AclKind)>) -> Vec<Port> {
+        let mut ports = Vec::new();
+        for (name, port) in &self.intent.ports {
+            let id = match self.ids.allot_port(*name) {
+                Ok(id) => id,
+                Err(problem) => {
+                    self.problems.push(problem);
+                    continue;
+                }
+            };
+            if !MTU_RANGE.contains(&port.mtu_bytes) {
+                let range = format!("{}..{}", MTU_RANGE.start(), MTU_RANGE.end());
+                self.problem(name, format!("mtu {} is out of range, expected {range}", port.mtu_bytes));
+            }
+            let acl_in = self.binding(name, &port.acl_in, acls);
+            let acl_out = self.binding(name, &port.acl_out, acls);
+            let role = self.role(name, port);
+            ports.push(Port {
+                id,
+                name: *name,
+                admin_up: port.admin_up,
+                role,
+                vlan_mode: vlan_mode(&port.mode),
+                mtu_bytes: port.mtu_bytes,
+                acl_in,
+                acl_out,
+            });
+        }
+        ports
+    }
+
+    fn binding(
+        &mut self,
+        port: &InterfaceName,
+        binding: &AclBinding,
+        acls: &BTreeMap<Name, (AclIndex, AclKind)>,
+    ) -> Acls {
+        let mut find = |name: &Option<Name>, kind: AclKind| {
+            let name = name.as_ref()?;
+            match acls.get(name) {
+                Some((index, found)) if *found == kind => Some(*index),
+                Some((_, found)) => {
+                    let message = format!("{found} access-list {name} is bound as {kind}");
+                    self.problem(port, message);
+                    None
+                }
+                None => {
+                    self.problem(port, format!("{kind} access-list {name} is not defined"));
+                    None
+                }
+            }
+        };
+        Acls {
+            mac: find(&binding.mac, AclKind::Mac),
+            ip: find(&binding.ip, AclKind::Ipv4),
+            ipv6: find(&binding.ipv6, AclKind::Ipv6),
+        }
+    }
+
+    fn role(&mut self, name: &InterfaceName, port: &PortIntent) -> Role {
+        match (&port.role, name) {
+            (PortRole::Vethernet(_), InterfaceName::Vethernet(_)) => {}
+            (PortRole::Uplink(role), InterfaceName::Ethernet { nic, .. }) if role.nic == *nic => {}
+            _ => self.problem(name, "the name of the port does not fit its role".to_owned()),
+        }
+        match &port.role {
+            PortRole::Vethernet(role) => {
+                if !role.mac.is_valid_source() {
+                    let reason = DropReason::SourceMacInvalid.help();
+                    self.problem(name, format!("{} cannot be the address of a vNIC: {reason}", role.mac));
+                }
+                Role::Vethernet(Vethernet {
+                    mac: role.mac,
+                    source: source_guard(&role.mac_allow),
+                    uufb_disabled: role.uufb_disabled,
+                    promiscuous: role.promiscuous,
+                    bpdu_guard: role.bpdu_guard,
+                    pinned_nic: role.pinned_nic,
+                })
+            }
+            PortRole::Uplink(role) => Role::Uplink(Uplink {
+                nic: role.nic,
+                team: match role.channel {
+                    // One team for each way of teaming; NIC numbers start at 1.
+                    Some(ChannelMode::MacPinning) => 0,
+                    None => role.nic,
+                },
+                host_traffic: role.host_traffic,
+            }),
+        }
+    }
+
+    /// Two uplinks in no common team must not carry a common VLAN: each would bring the same floods.
+    fn check_loose_uplinks(&mut self, ports: &[Port]) {
+        let uplinks: Vec<(&Port, u8)> = ports
+            .iter()
+            .filter(|port| port.admin_up)
+            .filter_map(|port| match &port.role {
+                Role::Uplink(uplink) => Some((port, uplink.team)),
+                Role::Vethernet(_) => None,
+            })
+            .collect();
+        for (at, (first, first_team)) in uplinks.iter().enumerate() {
+            for (second, second_team) in uplinks.iter().skip(at + 1) {
+                if first_team == second_team {
+                    continue;
+                }
+                let common = VlanId::all()
+                    .find(|vlan| first.vlan_mode.carries(*vlan) && second.vlan_mode.carries(*vlan));
+                if let Some(vlan) = common {
+                    let message = format!(
+                        "carries VLAN {vlan} as {} does, and they are in no common channel-group: \
+                         every flooded frame would arrive twice",
+                        first.name
+                    );
+                    self.problem(second.name, message);
+                }
+            }
+        }
+    }
+
+    /// An address stands in each VLAN that its port carries and that the intent names: a trunk that
+    /// allows all 4094 VLANs does not fill the table with VLANs nobody has configured.
+    fn fib(&mut self, ports: &[Port]) -> Fib {
+        let (intent, mut fib) = (self.intent, Fib::default());
+        let names: BTreeMap<PortId, InterfaceName> = ports.iter().map(|p| (p.id, p.name)).collect();
+        for port in ports.iter().filter(|port| port.admin_up) {
+            let Role::Vethernet(vethernet) = &port.role else { continue };
+            let more: &[MacAddr] = match &vethernet.source {
+                SourceGuard::List(list) => list,
+                SourceGuard::Own | SourceGuard::Any => &[],
+            };
+            let vlans = intent.vlans.keys().filter(|vlan| port.vlan_mode.carries(**vlan));
+            for vlan in vlans {
+                if let Err(owner) = fib.insert(*vlan, vethernet.mac, port.id) {
+                    let owner = names.get(&owner).map(ToString::to_string).unwrap_or_default();
+                    let message =
+                        format!("{} is the address of {owner} in VLAN {vlan} too", vethernet.mac);
+                    self.problem(port.name, message);
+                    break;
+                }
+                for mac in more {
+                    // Shared by intent (VRRP): the first port that may use it receives for it.
+                    fib.insert(*vlan, *mac, port.id).ok();
+                }
+            }
+        }
+        fib
+    }
+}
+
+fn vlan_mode(mode: &PortMode) -> VlanMode {
+    match mode {
+        PortMode::Access(vlan) => VlanMode::Access(*vlan),
+        PortMode::Trunk { native, allowed } => {
+            VlanMode::Trunk { native: *native, allowed: Box::new(allowed.clone()) }
+        }
+    }
+}
+
+fn source_guard(allow: &MacAllow) -> SourceGuard {
+    match allow {
+        MacAllow::Any => SourceGuard::Any,
+        MacAllow::List(list) if list.is_empty() => SourceGuard::Own,
+        MacAllow::List(list) => {
+            let mut list = list.clone();
+            list.sort_unstable();
+            list.dedup();
+            SourceGuard::List(list.into())
+        }
+    }
+}
+
+fn flood_lists(ports: &[Port]) -> Box<[Vlan]> {
+    let mut vlans = vec![Vlan::default(); usize::from(VlanId::MAX.get()) + 1];
+    let mut up: Vec<&Port> = ports.iter().filter(|port| port.admin_up).collect();
+    up.sort_unstable_by_key(|port| port.id);
+    for port in up {
+        for id in VlanId::all().filter(|vlan| port.vlan_mode.carries(*vlan)) {
+            let Some(vlan) = vlans.get_mut(usize::from(id.get())) else { continue };
+            match &port.role {
+                Role::Uplink(_) => vlan.uplinks.push(port.id),
+                Role::Vethernet(vethernet) => {
+                    vlan.flood.push(port.id);
+                    if vethernet.promiscuous {
+                        vlan.promiscuous.push(port.id);
+                    }
+                    if vethernet.uufb_disabled {
+                        vlan.uufb.push(port.id);
+                    }
+                }
+            }
+        }
+    }
+    vlans.into()
+}
+
+fn by_slot(ports: Vec<Port>) -> Box<[Option<Port>]> {
+    let slots = ports.iter().map(|port| port.id.index() + 1).max().unwrap_or(0);
+    let mut dense: Vec<Option<Port>> = (0..slots).map(|_| None).collect();
+    for port in ports {
+        let slot = port.id.index();
+        if let Some(place) = dense.get_mut(slot) {
+            *place = Some(port);
+        }
+    }
+    dense.into()
+}
