@@ -228,7 +228,11 @@ impl Checker<'_> {
             let Some(vlan) = vlan else { continue };
             if !self.config.has_vlan(vlan) && !self.broken.vlans {
                 let message = format!("VLAN {vlan} is not defined");
-                self.problem(&place(setting), message, format!("define it: `vlan {vlan}`"));
+                self.problem(
+                    &place(setting),
+                    message,
+                    format!("define it with `vlan {vlan}`, or use another"),
+                );
             }
         }
         for direction in [Direction::In, Direction::Out] {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cursor::{Cursor, problem_at};
 use super::entry;
+use super::entry_text::print_entry;
 use super::nearest::nearest;
 use super::read::{Block, BlockHead, Reader};
 use super::{ACLS_MAX, ENTRIES_MAX, value};
@@ -85,6 +86,7 @@ impl Reader {
         let kinds = AclKind::ALL.map(|kind| (word(kind), kind));
         let kind = cursor.choose(&kinds)?;
         let name = self.existing_access_list(cursor, kind)?;
+        self.touch(self.config.acls.get(&name).map_or(0, |acl| acl.entries.len()));
         let start = number(cursor, "the first number")?;
         let step = number(cursor, "the step")?;
         cursor.finish()?;
@@ -175,6 +177,9 @@ impl Reader {
             }
         };
         let Some(name) = name else { return Ok(()) };
+        if sequence.is_none() {
+            self.touch_search(&name);
+        }
         let Some(acl) = self.config.acls.get_mut(&name) else { return Ok(()) };
         let fits = |(number, old): &(&Sequence, &Entry)| {
             sequence.is_none_or(|s| s == **number) && entry.as_ref().is_none_or(|e| e == *old)
@@ -185,7 +190,12 @@ impl Reader {
         };
         let Some(number) = found.map(|(number, _)| *number) else {
             let message = match (sequence, entry) {
-                (Some(number), Some(_)) => format!("entry {number} is not this one"),
+                (Some(number), Some(_)) => match acl.entries.get(&number) {
+                    Some(old) => {
+                        format!("the entry is `{}`, not this one", print_entry(kind, number, old))
+                    }
+                    None => format!("there is no entry {number}"),
+                },
                 (Some(number), None) => format!("there is no entry {number}"),
                 (None, _) => "there is no such entry".to_owned(),
             };
@@ -196,6 +206,12 @@ impl Reader {
             entered.remove(&number);
         }
         Ok(())
+    }
+
+    /// Counts a search through a list; looking at an entry is far less than changing an object.
+    fn touch_search(&mut self, name: &Name) {
+        let entries = self.config.acls.get(name).map_or(0, |acl| acl.entries.len());
+        self.touch(entries / 64);
     }
 
     /// Puts an entry into a list. With a number it takes the place of an entry from before this
@@ -210,6 +226,9 @@ impl Reader {
         cursor: &Cursor<'_, '_>,
     ) -> Result<(), Problem> {
         let Some(name) = name else { return Ok(()) };
+        if sequence.is_none() {
+            self.touch_search(&name);
+        }
         let Some(acl) = self.config.acls.get_mut(&name) else { return Ok(()) };
         let line = cursor.line();
         let entered = self.entered.entry(name.clone()).or_default();

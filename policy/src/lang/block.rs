@@ -38,6 +38,7 @@ pub(super) fn vlan(reader: &mut Reader, cursor: &mut Cursor<'_, '_>) -> Result<(
     let span = cursor.span_to_end();
     let vlans: Vec<VlanId> = value::vlan_list(cursor)?.iter().collect();
     cursor.finish()?;
+    reader.touch(vlans.len());
     for vlan in &vlans {
         reader.config.vlans.entry(*vlan).or_default();
         reader.spans.set(Place::Vlan(*vlan), span);
@@ -51,6 +52,7 @@ pub(super) fn no_vlan(reader: &mut Reader, cursor: &mut Cursor<'_, '_>) -> Resul
     let vlans = value::vlan_list(cursor)?;
     cursor.finish()?;
     let old = reader.config.vlans.len();
+    reader.touch(old);
     reader.config.vlans.retain(|vlan, _| !vlans.contains(*vlan));
     if reader.config.vlans.len() != old {
         return Ok(());
@@ -151,6 +153,7 @@ pub(super) fn no_profile(reader: &mut Reader, cursor: &mut Cursor<'_, '_>) -> Re
 pub(super) fn interface(reader: &mut Reader, cursor: &mut Cursor<'_, '_>) -> Result<(), Problem> {
     reader.block = Block::Interfaces(Vec::new());
     let found = interfaces(cursor)?;
+    reader.touch(found.len());
     let new = found.iter().filter(|(name, _)| !reader.config.interfaces.contains_key(name)).count();
     if reader.config.interfaces.len() + new > INTERFACES_MAX {
         let message = format!("more than {INTERFACES_MAX} interfaces");
@@ -169,6 +172,7 @@ pub(super) fn no_interface(
     cursor: &mut Cursor<'_, '_>,
 ) -> Result<(), Problem> {
     let found = interfaces(cursor)?;
+    reader.touch(found.len());
     let old = reader.config.interfaces.len();
     for (name, _) in &found {
         reader.config.interfaces.remove(name);
@@ -187,7 +191,9 @@ pub(super) fn default_interface(
     cursor: &mut Cursor<'_, '_>,
 ) -> Result<(), Problem> {
     cursor.keyword("interface")?;
-    for (name, _) in interfaces(cursor)? {
+    let found = interfaces(cursor)?;
+    reader.touch(found.len());
+    for (name, _) in found {
         if let Some(interface) = reader.config.interfaces.get_mut(&name) {
             *interface = Interface::default();
         }

@@ -14,7 +14,7 @@ use crate::problem::{Problem, Span};
 pub enum Expected {
     /// This word, or an abbreviation.
     Keyword(&'static str),
-    /// A value, described: `a VLAN, 1..4094`.
+    /// A value, described: `a VLAN (1..4094)`.
     Value(&'static str),
 }
 

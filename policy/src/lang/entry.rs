@@ -96,7 +96,7 @@ fn mac_match(cursor: &mut Cursor<'_, '_>) -> Result<(Match, bool), Problem> {
             }
             Some(MacOption::Vlan) => {
                 once.take(cursor, "the VLAN")?;
-                matches.vlan = Some(value::number(cursor, "a VLAN, 1..4094", VlanId::new)?);
+                matches.vlan = Some(value::number(cursor, "a VLAN (1..4094)", VlanId::new)?);
             }
             Some(MacOption::Log) => {
                 once.take(cursor, "`log`")?;
@@ -280,7 +280,7 @@ const fn icmp_proto(kind: AclKind) -> IpProto {
 }
 
 fn protocol(cursor: &mut Cursor<'_, '_>, kind: AclKind) -> Result<Option<IpProto>, Problem> {
-    let number = cursor.option_value("a protocol number, 0..255", |text| {
+    let number = cursor.option_value("a protocol number (0..255)", |text| {
         value::digits(text).then(|| match text.parse::<u8>() {
             Ok(number) => Ok(IpProto::new(number)),
             Err(_) => Err(format!("protocol {text} is out of range, expected 0..255")),
@@ -441,7 +441,7 @@ fn port_number(cursor: &mut Cursor<'_, '_>) -> Result<u16, Problem> {
 }
 
 fn dscp(cursor: &mut Cursor<'_, '_>) -> Result<Dscp, Problem> {
-    let number = value::option_number(cursor, "a DSCP, 0..63", Dscp::new)?;
+    let number = value::option_number(cursor, "a DSCP (0..63)", Dscp::new)?;
     match number {
         Some(number) => Ok(number),
         None => {
@@ -457,9 +457,9 @@ fn icmp_number(cursor: &mut Cursor<'_, '_>) -> Result<Option<IcmpMatch>, Problem
         value::digits(text)
             .then(|| text.parse().map_err(|_| format!("`{text}` is out of range, expected 0..255")))
     };
-    let Some(icmp_type) = cursor.option_value("an ICMP type, 0..255", octet)? else {
+    let Some(icmp_type) = cursor.option_value("an ICMP type (0..255)", octet)? else {
         return Ok(None);
     };
-    let code = cursor.option_value("an ICMP code, 0..255", octet)?;
+    let code = cursor.option_value("an ICMP code (0..255)", octet)?;
     Ok(Some(IcmpMatch { icmp_type, code }))
 }

@@ -1,5 +1,7 @@
 //! Lists of interfaces: `Ethernet3/1`, `eth 3/1-2`, `Ethernet3/1, Vethernet5-7`.
 
+use std::collections::BTreeSet;
+
 use proto::{InterfaceName, ModuleId, VethId};
 
 use super::cursor::{Cursor, Matched, list, match_keyword, problem_at, shorten};
@@ -32,6 +34,7 @@ pub(super) fn interfaces(
         return Err(cursor.unexpected());
     };
     let mut found: Vec<(InterfaceName, Span)> = Vec::new();
+    let mut seen: BTreeSet<InterfaceName> = BTreeSet::new();
     let mut column = words.column;
     for item in words.text.split(',') {
         let blanks = count(item) - count(item.trim_start());
@@ -43,7 +46,7 @@ pub(super) fn interfaces(
         };
         column += count(item) + 1;
         for name in range(text, span)? {
-            if !found.iter().any(|(other, _)| *other == name) {
+            if seen.insert(name) {
                 found.push((name, span));
             }
             if found.len() > LIST_LEN_MAX {
@@ -70,7 +73,7 @@ fn range(text: &str, span: Span) -> Result<Vec<InterfaceName>, Problem> {
             let message = format!("`{}` is ambiguous: {}", word.trim_end(), list(&names, "or"));
             return Err(problem_at(span, message, "write more letters of the word you mean"));
         }
-        _ => return Err(bad("expected `ethernet` M/N, `vethernet` N or `port-channel` N")),
+        _ => return Err(bad("expected `ethernet` MODULE/NIC or `vethernet` N")),
     };
     let (prefix, numbers) = match (kind, numbers.split_once('/')) {
         (Kind::Ethernet, Some((module, nics))) => (Some(module), nics),

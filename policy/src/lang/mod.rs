@@ -60,6 +60,9 @@ pub const ACLS_MAX: usize = 4_096;
 pub const PROFILES_MAX: usize = 4_096;
 /// The most interfaces with settings of their own.
 pub const INTERFACES_MAX: usize = 16_384;
+/// How many times a text may touch an object (a line for 100 interfaces touches 100): far more
+/// than any sensible text does, and little enough to be done in seconds.
+pub const WORK_MAX: usize = 16 << 20;
 /// How many problems are reported before reading stops.
 pub const PROBLEMS_MAX: usize = 200;
 

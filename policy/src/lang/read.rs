@@ -15,7 +15,7 @@ use super::cursor::{Cursor, Expected, Matched, match_keyword, problem_at};
 use super::lex::{Line, count};
 use super::nearest::nearest;
 use super::setting::{self, Sense};
-use super::{LINE_LEN_MAX, PROBLEMS_MAX};
+use super::{LINE_LEN_MAX, PROBLEMS_MAX, WORK_MAX};
 use crate::acl::{AclKind, Sequence};
 use crate::config::{Config, Name};
 use crate::place::{Place, Spans};
@@ -51,6 +51,8 @@ pub(super) struct Reader {
     pub(super) block: Block,
     /// The entries that this text has given each list, with their lines.
     pub(super) entered: BTreeMap<Name, BTreeMap<Sequence, u32>>,
+    /// How many objects the lines have touched.
+    work: usize,
 }
 
 /// The first words of the commands outside of blocks.
@@ -157,11 +159,18 @@ impl Reader {
             broken: Broken::default(),
             block: Block::Top,
             entered: BTreeMap::new(),
+            work: 0,
         }
     }
 
     /// Reads one line; false: there are so many problems that reading on is of no use.
     pub(super) fn line(&mut self, line: &Line<'_>) -> bool {
+        let targets = match &self.block {
+            Block::Vlans(vlans) => vlans.len(),
+            Block::Interfaces(names) => names.len(),
+            _ => 1,
+        };
+        self.touch(targets);
         let outcome = match Self::unreadable(line) {
             Some(problem) => Err(problem),
             None if line.words.is_empty() => Ok(()),
@@ -173,16 +182,23 @@ impl Reader {
             }
             self.problems.push(problem);
         }
-        if self.problems.len() < PROBLEMS_MAX {
-            return true;
-        }
+        let (what, hint) = match (self.problems.len() >= PROBLEMS_MAX, self.work > WORK_MAX) {
+            (false, false) => return true,
+            (true, _) => ("too many problems", ""),
+            (false, true) => ("too much work", "apply the text in parts"),
+        };
         self.problems.push(Problem {
             span: None,
             path: String::new(),
-            message: format!("too many problems, nothing behind line {} was read", line.number),
-            hint: String::new(),
+            message: format!("{what}, nothing behind line {} was read", line.number),
+            hint: hint.to_owned(),
         });
         false
+    }
+
+    /// Counts objects that a line touches.
+    pub(super) fn touch(&mut self, objects: usize) {
+        self.work = self.work.saturating_add(objects);
     }
 
     fn unreadable(line: &Line<'_>) -> Option<Problem> {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::config::is_printable;
 use crate::problem::{Problem, Span};
 
 /// The widest piece of a source line that is shown, in characters.
@@ -68,7 +69,7 @@ fn push_line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// The piece of a line around a span, and the line of carets that goes under it. Tabs become one
-/// blank and control characters `?`, so that the carets stand where they should and a text cannot
+/// blank and characters that cannot be seen `?`, so that the carets stand where they should and a text cannot
 /// play with the terminal.
 fn excerpt(line: &str, span: Span) -> (String, String) {
     let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
@@ -76,7 +77,7 @@ fn excerpt(line: &str, span: Span) -> (String, String) {
     let skip = if column > WIDTH_MAX / 2 { column - WIDTH_MAX / 4 } else { 0 };
     let visible = |c: char| match c {
         '\t' => ' ',
-        c if c.is_control() => '?',
+        c if !is_printable(c) => '?',
         c => c,
     };
     let shown: String = line.chars().skip(skip).take(WIDTH_MAX).map(visible).collect();

@@ -119,7 +119,7 @@ pub(super) fn edit(cursor: &mut Cursor<'_, '_>, sense: Sense, head: Head) -> Res
         Head::SpanningTree => bpdu_guard(cursor, sense)?,
         Head::Mtu => {
             let change = optional(cursor, sense, |c| {
-                let (what, range) = ("an MTU, 576..9216", Settings::MTU_MIN..=Settings::MTU_MAX);
+                let (what, range) = ("an MTU (576..9216)", Settings::MTU_MIN..=Settings::MTU_MAX);
                 value::ranged(c, what, range).map(Change::Number)
             })?;
             (Setting::Mtu, change)
@@ -129,7 +129,7 @@ pub(super) fn edit(cursor: &mut Cursor<'_, '_>, sense: Sense, head: Head) -> Res
         Head::Pinning => {
             cursor.keyword("id")?;
             let change = optional(cursor, sense, |c| {
-                value::ranged(c, "a NIC number, 1..32", 1..=32).map(Change::Number)
+                value::ranged(c, "a NIC number (1..32)", 1..=32).map(Change::Number)
             })?;
             (Setting::Pinning, change)
         }
@@ -137,7 +137,7 @@ pub(super) fn edit(cursor: &mut Cursor<'_, '_>, sense: Sense, head: Head) -> Res
         Head::Shutdown => (Setting::Shutdown, flag(sense)),
         Head::MaxPorts => {
             let change = optional(cursor, sense, |c| {
-                value::ranged(c, "a number of ports, 1..1024", 1..=1024).map(Change::Number)
+                value::ranged(c, "a number of ports (1..1024)", 1..=1024).map(Change::Number)
             })?;
             (Setting::MaxPorts, change)
         }
@@ -260,7 +260,7 @@ fn port_mode(cursor: &mut Cursor<'_, '_>) -> Result<SwitchportMode, Problem> {
 }
 
 fn vlan(cursor: &mut Cursor<'_, '_>) -> Result<VlanId, Problem> {
-    value::number(cursor, "a VLAN, 1..4094", VlanId::new)
+    value::number(cursor, "a VLAN (1..4094)", VlanId::new)
 }
 
 fn trunk(cursor: &mut Cursor<'_, '_>, sense: Sense) -> Result<(Setting, Change), Problem> {

@@ -233,7 +233,7 @@ fn all_problems_are_reported_at_once_and_nothing_is_changed() {
              `mac-address`, `spanning-tree`, `mtu`, `ip`, `ipv6`, `mac`, `channel-group`, `pinning`, \
              `host-traffic`, `shutdown`, `max-ports`, `state`, `no`, `default`, `exit` or `end` (did \
              you mean `interface`?)",
-            "6:6: 1 is out of range, expected an MTU, 576..9216",
+            "6:6: 1 is out of range, expected an MTU (576..9216)",
         ]
     );
 }
@@ -280,6 +280,9 @@ fn sizes_are_bounded() {
     entries.push_str("permit ip any any\n");
     assert_eq!(problems(&entries).len(), 1);
     assert_eq!(problems("interface veth1-1048575").len(), 1);
+    let busy = problems(&"vlan 1-4094\n".repeat(100_000));
+    assert_eq!(busy.len(), 1);
+    assert!(busy[0].starts_with("too much work, nothing behind line "), "{busy:?}");
     let deep = "exit\n".repeat(100_000);
     assert_eq!(problems(&deep), Vec::<String>::new());
 }

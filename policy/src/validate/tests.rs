@@ -57,7 +57,7 @@ fn a_mistake_that_the_text_did_not_bring_has_no_place() {
     assert_eq!(found[0].span, None);
     assert_eq!(
         found[0].to_string(),
-        "port-profile P: VLAN 10 is not defined (define it: `vlan 10`)"
+        "port-profile P: VLAN 10 is not defined (define it with `vlan 10`, or use another)"
     );
 }
 
