@@ -24,3 +24,6 @@ pub use cache::Cache;
 pub use chassis::Chassis;
 pub use control::{Control, Settings};
 pub use event::Event;
+
+#[cfg(test)]
+mod tests;

@@ -33,9 +33,9 @@ pub(super) enum UplinkState {
     /// No configuration names it: the kernel has it to itself.
     Unused,
     /// Configured, but not open: why, and when to try again.
-    Closed { slot: PortId, name: InterfaceName, reason: String, retry: Instant },
+    Closed { slot: PortId, reason: String, retry: Instant },
     /// Frames pass.
-    Open { slot: PortId, name: InterfaceName, kind: String, device: Device },
+    Open { slot: PortId, kind: String, device: Device },
 }
 
 impl Uplink {
@@ -113,13 +113,13 @@ impl<C: Chassis> Control<C> {
         let name = wanted.name;
         let was_closed = matches!(uplink.state, UplinkState::Closed { .. });
         uplink.state = match self.chassis.open(slot, &device) {
-            Ok(opened) => UplinkState::Open { slot, name, kind: opened.kind, device },
+            Ok(opened) => UplinkState::Open { slot, kind: opened.kind, device },
             Err(e) => {
                 if !was_closed {
                     warn!("{name}: {e}");
                 }
                 let retry = Instant::now() + REOPEN_WAIT;
-                UplinkState::Closed { slot, name, reason: e.to_string(), retry }
+                UplinkState::Closed { slot, reason: e.to_string(), retry }
             }
         };
     }
@@ -127,9 +127,9 @@ impl<C: Chassis> Control<C> {
     /// The device of a NIC is gone: keep its place, and try again later.
     pub(super) fn uplink_gone(&mut self, nic: u8, why: &str) {
         let Some(uplink) = self.uplinks.get_mut(&nic) else { return };
-        if let UplinkState::Open { slot, name, .. } = uplink.state {
+        if let UplinkState::Open { slot, .. } = uplink.state {
             let retry = Instant::now() + REOPEN_WAIT;
-            uplink.state = UplinkState::Closed { slot, name, reason: why.to_owned(), retry };
+            uplink.state = UplinkState::Closed { slot, reason: why.to_owned(), retry };
         }
     }
 }

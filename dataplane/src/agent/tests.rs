@@ -1,0 +1,459 @@
+//! The control thread against a chassis without interfaces and a supervisor made of two channels.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use policy::acl::RuleCounterId;
+use proto::rpc::{local, switch};
+use proto::{HostId, PortId, Revision};
+use tokio::sync::{mpsc, oneshot};
+
+use super::cache::Cache;
+use super::chassis::{Chassis, Close, Device, DeviceError, Opened};
+use super::control::{Control, Settings};
+use super::event::{Event, Refusal};
+use crate::core::View;
+use crate::core::counters::PortTotals;
+
+/// What the control thread did to the chassis.
+#[derive(Debug, Default)]
+struct Record {
+    open: BTreeMap<PortId, Device>,
+    unplugged: Vec<PortId>,
+    published: Option<Arc<View>>,
+    injected: Vec<(PortId, Vec<u8>)>,
+    refuse: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct FakeChassis(Arc<Mutex<Record>>);
+
+impl FakeChassis {
+    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
+        self.0.lock().expect("no test panics while it holds the record")
+    }
+}
+
+impl Chassis for FakeChassis {
+    fn open(&mut self, slot: PortId, device: &Device) -> Result<Opened, DeviceError> {
+        if let Some(why) = &self.record().refuse {
+            return Err(DeviceError(why.clone()));
+        }
+        self.record().open.insert(slot, device.clone());
+        Ok(Opened { kind: "fake".to_owned(), ..Opened::default() })
+    }
+
+    fn close(&mut self, slot: PortId, how: Close) {
+        self.record().open.remove(&slot);
+        if how == Close::Unplug {
+            self.record().unplugged.push(slot);
+        }
+    }
+
+    fn publish(&mut self, view: Arc<View>) {
+        self.record().published = Some(view);
+    }
+
+    fn inject(&mut self, slot: PortId, frame: &[u8]) {
+        self.record().injected.push((slot, frame.to_vec()));
+    }
+
+    fn totals(&self, _slot: PortId) -> PortTotals {
+        PortTotals::default()
+    }
+
+    fn rule_matches(&self, _counter: RuleCounterId) -> u64 {
+        0
+    }
+
+    fn memory(&self) -> local::Memory {
+        local::Memory::default()
+    }
+
+    fn now_ns(&self) -> u64 {
+        1
+    }
+}
+
+/// A dataplane under test, with the supervisor's end of its session.
+struct Rig {
+    control: Control<FakeChassis>,
+    chassis: FakeChassis,
+    supervisor: Option<mpsc::Receiver<switch::FromDataplane>>,
+    dir: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::in_dir(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn in_dir(dir: tempfile::TempDir) -> Self {
+        let chassis = FakeChassis::default();
+        let cache = Cache::open(dir.path()).expect("a state directory");
+        let settings = Settings {
+            name: "h1".to_owned(),
+            uplinks: vec!["eth1".to_owned(), "eth2".to_owned()],
+            supervisor: "test".to_owned(),
+        };
+        let control = Control::start(settings, HostId::new([1; 16]), cache, chassis.clone())
+            .expect("a readable state directory");
+        Self { control, chassis, supervisor: None, dir }
+    }
+
+    /// The daemon dies and starts again on the same disk.
+    fn restart(self) -> Self {
+        Self::in_dir(self.dir)
+    }
+
+    fn connect(&mut self, term: u64) {
+        let (sender, receiver) = mpsc::channel(64);
+        self.supervisor = Some(receiver);
+        self.control.handle(Event::SessionUp { supervisor: "test".to_owned(), sender });
+        assert!(matches!(self.heard(), Some(switch::from_dataplane::Body::Hello(_))));
+        let welcome = switch::Welcome { module: 3, supervisor: "0".to_owned() };
+        self.tell(term, switch::to_dataplane::Body::Welcome(welcome));
+    }
+
+    fn tell(&mut self, term: u64, body: switch::to_dataplane::Body) {
+        self.control.handle(Event::Message(switch::ToDataplane { term, body: Some(body) }));
+    }
+
+    /// The next message to the supervisor.
+    fn heard(&mut self) -> Option<switch::from_dataplane::Body> {
+        self.supervisor.as_mut()?.try_recv().ok()?.body
+    }
+
+    /// The next message that is no event.
+    fn answer(&mut self) -> Option<switch::from_dataplane::Body> {
+        loop {
+            match self.heard()? {
+                switch::from_dataplane::Body::Event(_) => {}
+                body => return Some(body),
+            }
+        }
+    }
+
+    fn push(&mut self, term: u64, revision: u64, intent: switch::HostIntent) {
+        let body = Some(switch::push::Body::Full(intent));
+        self.tell(term, switch::to_dataplane::Body::Push(switch::Push { revision, body }));
+    }
+
+    fn attach(&mut self) -> oneshot::Receiver<Result<local::AttachReply, Refusal>> {
+        let (answer, answered) = oneshot::channel();
+        let request = local::AttachRequest {
+            vm: "vm1".to_owned(),
+            adapter: "eth0".to_owned(),
+            profile: "WEB".to_owned(),
+            kind: "tap".to_owned(),
+            ifname: "eth0".to_owned(),
+            ..Default::default()
+        };
+        self.control.handle(Event::Attach(request, answer));
+        answered
+    }
+
+    fn grant(&mut self, term: u64, request_id: u64, revision: u64) {
+        use switch::attach_reply::Result::Granted;
+        let granted = switch::AttachGranted {
+            vethernet: 12,
+            mac: "02:57:46:00:00:0c".to_owned(),
+            revision,
+        };
+        let reply = switch::AttachReply { request_id, result: Some(Granted(granted)) };
+        self.tell(term, switch::to_dataplane::Body::AttachReply(reply));
+    }
+
+    fn revision(&self) -> Revision {
+        self.chassis.record().published.as_ref().map_or(Revision::NONE, |v| v.snapshot.revision)
+    }
+
+    /// A vNIC that is plugged in by the rules, at revision 5 of term 1.
+    fn with_vm() -> Self {
+        let mut rig = Self::new();
+        rig.connect(1);
+        let mut answered = rig.attach();
+        rig.grant(1, 1, 5);
+        rig.push(1, 5, intent(10));
+        assert!(answered.try_recv().expect("an answer").is_ok());
+        while rig.heard().is_some() {}
+        rig
+    }
+}
+
+fn uplink(nic: u32) -> switch::Port {
+    switch::Port {
+        name: format!("Ethernet3/{nic}"),
+        admin_up: true,
+        mtu_bytes: 1500,
+        mode: Some(switch::port::Mode::Trunk(switch::Trunk {
+            native_vlan: 1,
+            allowed_vlans: "10,20".to_owned(),
+        })),
+        role: Some(switch::port::Role::Uplink(switch::UplinkRole {
+            nic,
+            channel_mode: "on mac-pinning".to_owned(),
+            ..Default::default()
+        })),
+        ..Default::default()
+    }
+}
+
+fn intent(vlan: u32) -> switch::HostIntent {
+    let vm = switch::Port {
+        name: "Vethernet12".to_owned(),
+        profile: "WEB".to_owned(),
+        admin_up: true,
+        mtu_bytes: 1500,
+        mode: Some(switch::port::Mode::AccessVlan(vlan)),
+        role: Some(switch::port::Role::Vethernet(switch::VethernetRole {
+            vm: "vm1".to_owned(),
+            adapter: "eth0".to_owned(),
+            mac: "02:57:46:00:00:0c".to_owned(),
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    let vlans = [10, 20].map(|id| switch::Vlan { id, name: format!("VLAN{id:04}") }).to_vec();
+    switch::HostIntent { vlans, ports: vec![uplink(1), uplink(2), vm], ..Default::default() }
+}
+
+#[test]
+fn an_attach_is_answered_when_its_policy_is_forwarded_by() {
+    let mut rig = Rig::new();
+    rig.connect(1);
+    let mut answered = rig.attach();
+    let Some(switch::from_dataplane::Body::Attach(request)) = rig.answer() else {
+        panic!("the supervisor is not asked")
+    };
+    assert_eq!((request.vm.as_str(), request.profile.as_str()), ("vm1", "WEB"));
+    rig.grant(1, request.request_id, 5);
+    assert!(answered.try_recv().is_err(), "no policy yet");
+    rig.push(1, 5, intent(10));
+    let reply = answered.try_recv().expect("an answer").expect("granted");
+    assert_eq!((reply.vethernet, reply.mac.as_str()), (12, "02:57:46:00:00:0c"));
+    assert!(matches!(
+        rig.answer(),
+        Some(switch::from_dataplane::Body::Applied(switch::Applied { revision: 5, .. }))
+    ));
+    assert_eq!(rig.chassis.record().open.len(), 3, "two uplinks and the TAP");
+}
+
+#[test]
+fn a_refused_attach_says_why_and_opens_nothing() {
+    let mut rig = Rig::new();
+    rig.connect(1);
+    let mut answered = rig.attach();
+    use switch::attach_reply::Result::Refused;
+    let why = "port-profile WEB does not exist".to_owned();
+    let reply = switch::AttachReply { request_id: 1, result: Some(Refused(why.clone())) };
+    rig.tell(1, switch::to_dataplane::Body::AttachReply(reply));
+    assert_eq!(answered.try_recv().expect("an answer"), Err(Refusal::Refused(why)));
+    assert!(rig.chassis.record().open.is_empty());
+}
+
+#[test]
+fn a_device_that_fails_gives_the_port_back() {
+    let mut rig = Rig::new();
+    rig.connect(1);
+    let mut answered = rig.attach();
+    rig.answer();
+    rig.chassis.record().refuse = Some("interface eth0 exists already".to_owned());
+    rig.grant(1, 1, 5);
+    let refusal = answered.try_recv().expect("an answer").expect_err("the device failed");
+    assert!(refusal.to_string().contains("exists already"));
+    let Some(switch::from_dataplane::Body::Detach(detach)) = rig.answer() else {
+        panic!("the supervisor is not told")
+    };
+    assert_eq!(detach.vethernet, 12);
+}
+
+#[test]
+fn a_rejected_revision_changes_nothing() {
+    let mut rig = Rig::with_vm();
+    let mut bad = intent(20);
+    bad.ports[0].mtu_bytes = 70_000;
+    bad.ports[2].mode = Some(switch::port::Mode::AccessVlan(4095));
+    rig.push(1, 6, bad);
+    let Some(switch::from_dataplane::Body::Rejected(rejected)) = rig.answer() else {
+        panic!("it was not refused")
+    };
+    assert_eq!(rejected.revision, 6);
+    assert_eq!(rejected.problems.len(), 2, "{:?}", rejected.problems);
+    assert_eq!(rig.revision(), Revision::new(5));
+    assert_eq!(rig.restart().revision(), Revision::new(5), "not on disk either");
+}
+
+#[test]
+fn a_lower_term_changes_nothing() {
+    let mut rig = Rig::with_vm();
+    rig.push(7, 6, intent(20));
+    assert_eq!(rig.revision(), Revision::new(6));
+    rig.push(6, 8, intent(10));
+    assert_eq!(rig.revision(), Revision::new(6), "pushed by a deposed supervisor");
+    let mut rig = rig.restart();
+    rig.connect(7);
+    rig.push(6, 9, intent(10));
+    assert_eq!(rig.revision(), Revision::new(6), "the term is remembered on disk");
+}
+
+#[test]
+fn a_difference_applies_to_the_revision_it_names_and_to_no_other() {
+    let mut rig = Rig::with_vm();
+    let delta = |base_revision| switch::HostDelta {
+        base_revision,
+        ports: vec![intent(20).ports.remove(2)],
+        ..Default::default()
+    };
+    let push = |base, revision| switch::Push {
+        revision,
+        body: Some(switch::push::Body::Delta(delta(base))),
+    };
+    rig.tell(1, switch::to_dataplane::Body::Push(push(4, 6)));
+    assert!(matches!(rig.answer(), Some(switch::from_dataplane::Body::Rejected(_))));
+    rig.tell(1, switch::to_dataplane::Body::Push(push(5, 6)));
+    assert!(matches!(rig.answer(), Some(switch::from_dataplane::Body::Applied(_))));
+    let view = rig.chassis.record().published.clone().expect("a view");
+    let moved = view.snapshot.ports().any(|p| {
+        p.name.to_string() == "Vethernet12"
+            && p.vlan_mode.carries(proto::VlanId::new(20u16).expect("legal"))
+    });
+    assert!(moved && view.snapshot.ports().count() == 3);
+}
+
+#[test]
+fn headless_after_a_restart_everything_comes_back() {
+    let rig = Rig::with_vm().restart();
+    assert_eq!(rig.revision(), Revision::new(5));
+    let record = rig.chassis.record();
+    assert!(record.open.values().any(|d| matches!(d, Device::Tap { ifname, .. } if ifname == "eth0")));
+    assert_eq!(record.open.len(), 3);
+}
+
+#[test]
+fn headless_a_known_vnic_is_plugged_in_and_an_unknown_one_is_not() {
+    let mut rig = Rig::with_vm();
+    rig.control.handle(Event::SessionDown { reason: "killed".to_owned() });
+    let (answer, mut answered) = oneshot::channel();
+    let request = local::DetachRequest { vm: "vm1".to_owned(), adapter: "eth0".to_owned() };
+    rig.control.handle(Event::Detach(request.clone(), answer));
+    assert_eq!(answered.try_recv().expect("an answer"), Ok(local::DetachReply {}));
+    assert_eq!(rig.chassis.record().unplugged.len(), 1);
+    let mut answered = rig.attach();
+    let reply = answered.try_recv().expect("an answer").expect("it is known");
+    assert_eq!(reply.vethernet, 12);
+    assert!(reply.note.contains("headless"));
+
+    let (answer, mut answered) = oneshot::channel();
+    let stranger = local::AttachRequest {
+        vm: "vm2".to_owned(),
+        adapter: "eth0".to_owned(),
+        profile: "WEB".to_owned(),
+        kind: "tap".to_owned(),
+        ifname: "eth9".to_owned(),
+        ..Default::default()
+    };
+    rig.control.handle(Event::Attach(stranger, answer));
+    let refusal = answered.try_recv().expect("an answer").expect_err("it is not known");
+    assert!(matches!(refusal, Refusal::Unavailable(_)), "{refusal}");
+}
+
+#[test]
+fn a_session_that_ends_refuses_those_that_wait_for_it() {
+    let mut rig = Rig::new();
+    rig.connect(1);
+    let mut answered = rig.attach();
+    rig.control.handle(Event::SessionDown { reason: "reset".to_owned() });
+    let refusal = answered.try_recv().expect("an answer").expect_err("nobody can number it");
+    assert!(refusal.to_string().contains("reset"));
+}
+
+#[test]
+fn the_loss_of_a_link_moves_the_pin_and_announces_the_address() {
+    let mut rig = Rig::with_vm();
+    for ifname in ["eth1", "eth2"] {
+        rig.control.handle(Event::Link { ifname: ifname.to_owned(), up: true });
+    }
+    let pinned = |rig: &Rig| {
+        let view = rig.chassis.record().published.clone().expect("a view");
+        let vm = view.snapshot.ports().find(|p| p.name.to_string() == "Vethernet12");
+        let uplink = view.team.pinned_member(vm.expect("the port").id).expect("a pin");
+        view.snapshot.port(uplink).expect("an uplink").name.to_string()
+    };
+    assert_eq!(pinned(&rig), "Ethernet3/1");
+    rig.chassis.record().injected.clear();
+    rig.control.handle(Event::Link { ifname: "eth1".to_owned(), up: false });
+    assert_eq!(pinned(&rig), "Ethernet3/2");
+    let injected = rig.chassis.record().injected.clone();
+    let (_, frame) = injected.first().expect("an announcement");
+    assert_eq!(frame[6..12], [0x02, 0x57, 0x46, 0, 0, 0x0c]);
+    assert_eq!(frame[12..16], [0x81, 0, 0, 10], "tagged with the VM's VLAN");
+}
+
+#[test]
+fn a_port_whose_device_vanished_is_opened_again() {
+    let mut rig = Rig::with_vm();
+    let tap = rig.chassis.record().open.iter().find_map(|(slot, device)| {
+        matches!(device, Device::Tap { .. }).then_some(*slot)
+    });
+    let slot = tap.expect("the TAP is open");
+    rig.control.handle(Event::PortGone { port: slot, reason: "deleted".to_owned() });
+    assert!(!rig.chassis.record().open.contains_key(&slot));
+    let Some(switch::from_dataplane::Body::Event(event)) = rig.heard() else { panic!("no event") };
+    assert_eq!((event.kind.as_str(), event.port.as_str()), ("port-vanished", "Vethernet12"));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !rig.chassis.record().open.contains_key(&slot) {
+        assert!(std::time::Instant::now() < deadline, "not opened again");
+        rig.control.tick(false);
+    }
+}
+
+#[test]
+fn bpdu_guard_shuts_the_port_for_good() {
+    let mut rig = Rig::with_vm();
+    let view = rig.chassis.record().published.clone().expect("a view");
+    let slot = view.snapshot.ports().find(|p| p.name.to_string() == "Vethernet12").map(|p| p.id);
+    let slot = slot.expect("the port");
+    rig.control.handle(Event::BpduGuard { port: slot });
+    rig.control.tick(true);
+    assert!(!rig.chassis.record().open.contains_key(&slot));
+    let view = rig.chassis.record().published.clone().expect("a view");
+    assert!(!view.team.is_up(slot));
+}
+
+#[test]
+fn wrong_requests_are_refused_before_anybody_is_asked() {
+    let mut rig = Rig::new();
+    rig.connect(1);
+    let good = local::AttachRequest {
+        vm: "vm1".to_owned(),
+        adapter: "eth0".to_owned(),
+        profile: "WEB".to_owned(),
+        kind: "tap".to_owned(),
+        ifname: "eth0".to_owned(),
+        ..Default::default()
+    };
+    let spoil: [(&str, fn(&mut local::AttachRequest)); 8] = [
+        ("VM", |r| r.vm.clear()),
+        ("adapter", |r| r.adapter = "a/b".to_owned()),
+        ("too long", |r| r.ifname = "a".repeat(16)),
+        ("unknown kind", |r| r.kind = "vhost".to_owned()),
+        ("own network namespace", |r| {
+            r.kind = "afxdp".to_owned();
+            r.netns = "vm1".to_owned();
+        }),
+        ("mtu", |r| r.mtu_bytes = 10),
+        ("is not a name", |r| r.profile = "no name".to_owned()),
+        ("group address", |r| r.mac = "01:00:5e:00:00:01".to_owned()),
+    ];
+    for (expected, spoil) in spoil {
+        let mut request = good.clone();
+        spoil(&mut request);
+        let (answer, mut answered) = oneshot::channel();
+        rig.control.handle(Event::Attach(request, answer));
+        let refusal = answered.try_recv().expect("an answer").expect_err("it is wrong");
+        assert!(refusal.to_string().contains(expected), "{refusal} / {expected}");
+    }
+    assert!(rig.answer().is_none());
+}
