@@ -27,6 +27,7 @@ pub struct Snapshot {
     pub(crate) vlans: Box<[Vlan]>,
     pub(crate) fib: Fib,
     pub(crate) acls: Box<[CompiledAcl]>,
+    pub(crate) rules_end: u32,
 }
 
 impl Snapshot {
@@ -67,6 +68,12 @@ impl Snapshot {
     #[inline]
     pub fn acl(&self, index: AclIndex) -> Option<&CompiledAcl> {
         self.acls.get(usize::from(index.0))
+    }
+
+    /// One above the highest rule counter that its access lists can name.
+    #[must_use]
+    pub const fn rules_end(&self) -> u32 {
+        self.rules_end
     }
 
     /// Every compiled access list.

@@ -30,6 +30,7 @@ impl Snapshot {
             vlans: Box::default(),
             fib: Fib::default(),
             acls: Box::default(),
+            rules_end: 0,
         }
     }
 
@@ -75,7 +76,8 @@ impl Builder<'_> {
         self.check_loose_uplinks(&ports);
         let fib = self.fib(&ports);
         let vlans = flood_lists(&ports);
-        Snapshot { revision, ports: by_slot(ports), vlans, fib, acls }
+        let rules_end = self.ids.rules_end();
+        Snapshot { revision, ports: by_slot(ports), vlans, fib, acls, rules_end }
     }
 
     fn problem(&mut self, path: impl ToString, message: String) {
