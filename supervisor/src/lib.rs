@@ -9,6 +9,7 @@ pub mod engine;
 pub mod event;
 pub mod inventory;
 pub mod log;
+pub mod operator;
 pub mod push;
 pub mod revision;
 mod session;

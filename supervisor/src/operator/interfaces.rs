@@ -1,0 +1,191 @@
+//! `show interface`: what each port is, how it stands, what holds for it and where that comes from.
+//!
+//! The ports are the NICs of all hosts, all vNICs that ever got a number, and whatever else is
+//! configured. Of a host that is offline the last known counters are shown.
+
+use std::collections::BTreeSet;
+
+use policy::config::{Interface, Name, ProfileKind};
+use policy::intent::PortMode;
+use policy::place::Setting;
+use policy::resolve::{Effective, Origin, chain, resolve};
+use proto::rpc::operator as rpc;
+use proto::{InterfaceName, ModuleId};
+
+use super::counters;
+use crate::event::PortReport;
+use crate::inventory::Binding;
+use crate::push::fleet::Module;
+use crate::state::State;
+
+/// One port, or all of them.
+pub(super) fn interfaces(state: &State, only: Option<InterfaceName>) -> Vec<rpc::Interface> {
+    let names = match only {
+        Some(name) => names(state).into_iter().filter(|n| *n == name).collect(),
+        None => names(state),
+    };
+    names.into_iter().map(|name| Facts::of(state, name).show(state)).collect()
+}
+
+/// Every port, in the order of names.
+pub(super) fn names(state: &State) -> BTreeSet<InterfaceName> {
+    let mut names: BTreeSet<InterfaceName> = state.config().0.interfaces.keys().copied().collect();
+    names.extend(state.bindings().values().map(Binding::interface));
+    for module in state.modules().values() {
+        names.extend(module.intent.ports.keys());
+    }
+    names
+}
+
+/// A setting as `show` has it: the words of the command and its value apart.
+pub(super) fn settings(lines: Vec<(Setting, String, Origin)>) -> Vec<rpc::Setting> {
+    let setting = |(setting, line, origin): (Setting, String, Origin)| {
+        let name = setting.to_string();
+        let value = match line.strip_prefix(&name) {
+            Some("") => "yes",
+            Some(value) => value.trim_start(),
+            None => "no",
+        };
+        rpc::Setting { value: value.to_owned(), name, origin: origin.to_string() }
+    };
+    lines.into_iter().map(setting).collect()
+}
+
+/// What is known of a port.
+struct Facts<'s> {
+    name: InterfaceName,
+    configured: Option<&'s Interface>,
+    binding: Option<&'s Binding>,
+    profile: Option<&'s Name>,
+    module: Option<&'s Module>,
+}
+
+impl<'s> Facts<'s> {
+    fn of(state: &'s State, name: InterfaceName) -> Self {
+        let configured = state.config().0.interfaces.get(&name);
+        let binding = match name {
+            InterfaceName::Vethernet(veth) => state.bindings().get(&veth),
+            _ => None,
+        };
+        let number: Option<ModuleId> = match name {
+            InterfaceName::Ethernet { module, .. } => Some(module),
+            _ => binding.and_then(|b| b.module),
+        };
+        Self {
+            name,
+            configured,
+            binding,
+            profile: configured
+                .and_then(|i| i.inherit.as_ref())
+                .or_else(|| binding.map(|b| &b.profile)),
+            module: number.and_then(|n| state.modules().get(&n)),
+        }
+    }
+
+    const fn kind(&self) -> ProfileKind {
+        match self.name {
+            InterfaceName::Vethernet(_) => ProfileKind::Vethernet,
+            _ => ProfileKind::Ethernet,
+        }
+    }
+
+    fn effective(&self, state: &State) -> Effective {
+        let chain = self.profile.and_then(|name| chain(state.config().0, name).ok());
+        resolve(self.configured, &chain.unwrap_or_default())
+    }
+
+    fn report(&self) -> Option<&'s PortReport> {
+        self.module?.report.ports.get(&self.name)
+    }
+
+    fn is_admin_up(&self) -> bool {
+        let port = self.module.and_then(|m| m.intent.ports.get(&self.name));
+        port.is_some_and(|port| port.admin_up)
+    }
+
+    /// `up`, `down` or `unknown`, and why it is not up.
+    fn status(&self, state: &State) -> (&'static str, String) {
+        let Some(module) = self.module.filter(|m| m.intent.ports.contains_key(&self.name)) else {
+            let reason = match self.binding {
+                Some(_) => "inactive: the vNIC is not plugged in",
+                None => "absent: no such device",
+            };
+            return ("down", reason.to_owned());
+        };
+        if !self.is_admin_up() {
+            return ("down", self.why_admin_down(state));
+        }
+        let known = match self.report() {
+            Some(report) if report.link_up => ("up", String::new()),
+            Some(report) => ("down", report.reason.clone()),
+            None => ("down", "the host has not reported it yet".to_owned()),
+        };
+        match &module.session {
+            Some(_) => known,
+            None => {
+                let reason = format!("module {} is offline, was {}", module.record.module, known.0);
+                ("unknown", reason)
+            }
+        }
+    }
+
+    fn why_admin_down(&self, state: &State) -> String {
+        let config = state.config().0;
+        match self.profile {
+            Some(name) if config.profiles.get(name).is_some_and(|p| !p.enabled) => {
+                format!("port-profile {name} is not enabled")
+            }
+            None if self.configured.is_none() => "no configuration".to_owned(),
+            _ => "administratively down".to_owned(),
+        }
+    }
+
+    fn carrier(&self) -> String {
+        let Some(module) = self.module else { return String::new() };
+        match self.name {
+            InterfaceName::Ethernet { nic, .. } => module.report.nic_modes.get(&nic),
+            name => module.report.kinds.get(&name),
+        }
+        .cloned()
+        .unwrap_or_default()
+    }
+
+    fn show(&self, state: &State) -> rpc::Interface {
+        let effective = self.effective(state);
+        let (status, reason) = self.status(state);
+        let (vlan, allowed_vlans) = match effective.port_mode(state.config().0) {
+            PortMode::Access(vlan) => (vlan.to_string(), String::new()),
+            PortMode::Trunk { native, allowed } => {
+                (format!("{native} (native)"), allowed.to_string())
+            }
+        };
+        let nic = |nic: u8| {
+            let nics = &self.module?.record.nics;
+            nics.iter().find(|n| n.number == nic).map(|n| n.ifname.clone())
+        };
+        let adapter = match self.name {
+            InterfaceName::Ethernet { nic: number, .. } => nic(number),
+            _ => self.binding.map(|b| b.adapter.clone()),
+        };
+        rpc::Interface {
+            name: self.name.to_string(),
+            module: self.module.map_or(0, |m| u32::from(m.record.module.get())),
+            status: status.to_owned(),
+            reason,
+            admin: if self.is_admin_up() { "up" } else { "down" }.to_owned(),
+            mode: effective.mode.value.to_string(),
+            vlan,
+            allowed_vlans,
+            mtu_bytes: u32::from(effective.mtu_bytes.value),
+            profile: self.profile.map(ToString::to_string).unwrap_or_default(),
+            owner: self.binding.map(|b| b.vm.clone()).unwrap_or_default(),
+            adapter: adapter.unwrap_or_default(),
+            mac: self.binding.map(|b| b.mac.to_string()).unwrap_or_default(),
+            kind: self.carrier(),
+            pinned_to: self.report().map(|r| r.pinned_to.clone()).unwrap_or_default(),
+            description: effective.description.clone().unwrap_or_default(),
+            counters: Some(self.report().map(counters::of_port).unwrap_or_default()),
+            settings: settings(effective.lines(self.kind())),
+        }
+    }
+}
