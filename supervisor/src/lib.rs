@@ -5,11 +5,14 @@
 mod attach;
 mod commit;
 pub mod compile;
+pub mod daemon;
 pub mod engine;
 pub mod event;
 pub mod inventory;
+pub mod listen;
 pub mod log;
 pub mod operator;
+pub mod options;
 pub mod push;
 pub mod revision;
 mod session;

@@ -27,10 +27,7 @@ pub(super) fn running_config(
 ) -> Result<rpc::RunningConfigReply, Status> {
     let (config, running) = state.config();
     if revision == 0 || revision == running.get() {
-        return Ok(rpc::RunningConfigReply {
-            text: lang::print(config),
-            revision: running.get(),
-        });
+        return Ok(rpc::RunningConfigReply { text: lang::print(config), revision: running.get() });
     }
     if revision > state.revision().get() {
         return Err(Status::not_found(format!(
@@ -39,9 +36,7 @@ pub(super) fn running_config(
         )));
     }
     match store.config_at(Revision::new(revision)) {
-        Ok(Some((made_by, text))) => {
-            Ok(rpc::RunningConfigReply { text, revision: made_by.get() })
-        }
+        Ok(Some((made_by, text))) => Ok(rpc::RunningConfigReply { text, revision: made_by.get() }),
         Ok(None) => {
             Err(Status::not_found(format!("no configuration is kept as of revision {revision}")))
         }
@@ -52,14 +47,13 @@ pub(super) fn running_config(
 /// The newest revisions, the oldest of them first.
 pub(super) fn revisions(state: &State, last: u32) -> rpc::RevisionsReply {
     let skip = state.revisions.len().saturating_sub(count(last));
-    let show = |(revision, record): (&Revision, &crate::revision::RevisionRecord)| {
-        rpc::RevisionInfo {
+    let show =
+        |(revision, record): (&Revision, &crate::revision::RevisionRecord)| rpc::RevisionInfo {
             revision: revision.get(),
             unix_time_ns: record.unix_time_ns,
             comment: record.comment.clone(),
             kind: record.kind.name().to_owned(),
-        }
-    };
+        };
     rpc::RevisionsReply { revisions: state.revisions.iter().skip(skip).map(show).collect() }
 }
 

@@ -22,13 +22,14 @@ pub(super) fn macs(state: &State, only: u32) -> rpc::MacAddressTableReply {
         }
     }
     rows.sort_unstable();
-    let row = |(vlan, mac, port, module): (VlanId, MacAddr, InterfaceName, ModuleId)| rpc::MacEntry {
-        vlan: u32::from(vlan.get()),
-        mac: mac.nxos(),
-        kind: "static".to_owned(),
-        port: port.to_string(),
-        module: u32::from(module.get()),
-    };
+    let row =
+        |(vlan, mac, port, module): (VlanId, MacAddr, InterfaceName, ModuleId)| rpc::MacEntry {
+            vlan: u32::from(vlan.get()),
+            mac: mac.nxos(),
+            kind: "static".to_owned(),
+            port: port.to_string(),
+            module: u32::from(module.get()),
+        };
     let wanted = |entry: &rpc::MacEntry| only == 0 || entry.module == only;
     rpc::MacAddressTableReply {
         entries: rows.into_iter().map(row).filter(wanted).collect(),

@@ -87,9 +87,9 @@ impl Operator for OperatorService {
         request: Request<rpc::RunningConfigRequest>,
     ) -> Reply<rpc::RunningConfigReply> {
         let revision = request.into_inner().revision;
-        let ask = self.engine.query(move |state, store, _| {
-            history::running_config(state, store, revision)
-        });
+        let ask = self
+            .engine
+            .query(move |state, store, _| history::running_config(state, store, revision));
         ask.await.map_err(stopped)?.map(Response::new)
     }
 
@@ -148,9 +148,8 @@ impl Operator for OperatorService {
         let request = request.into_inner();
         let filter = interface_filter(&request.interface)?;
         let by_interface = request.by_interface || filter.is_some();
-        let ask = self.engine.query(move |state, _, _| {
-            counters::drops(state, filter, by_interface)
-        });
+        let ask =
+            self.engine.query(move |state, _, _| counters::drops(state, filter, by_interface));
         ask.await.map_err(stopped).map(Response::new)
     }
 
