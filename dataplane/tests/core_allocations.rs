@@ -15,7 +15,9 @@ use policy::intent::{PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
 use policy::{HostIntent, Snapshot, VlanSet};
 use proto::frame::Tag;
 use proto::frame::build::FrameBuilder;
-use proto::{EtherType, InterfaceName, IpProto, MacAddr, ModuleId, PortId, Revision, VethId, VlanId};
+use proto::{
+    EtherType, InterfaceName, IpProto, MacAddr, ModuleId, PortId, Revision, VethId, VlanId,
+};
 
 struct Counting;
 
@@ -151,8 +153,8 @@ fn frames(vms: &[PortId], uplink: PortId) -> Vec<(PortId, Vec<u8>)> {
 
 #[test]
 fn forward_allocates_nothing_after_reserve() {
-    let snapshot =
-        Snapshot::build(&intent(), Revision::new(1), &mut StableIds::default()).expect("a snapshot");
+    let snapshot = Snapshot::build(&intent(), Revision::new(1), &mut StableIds::default())
+        .expect("a snapshot");
     let links: Links = snapshot.ports().map(|port| port.id).collect();
     let (team, _) = pinning::compute(&snapshot, &links, &TeamState::default(), 0);
     let ids = |vethernet: bool| {

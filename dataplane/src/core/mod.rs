@@ -81,7 +81,7 @@ pub fn forward(
 /// allocate. To be called when the view has changed, before its first burst.
 pub fn reserve(view: &View, state: &State, batch: &mut Batch) {
     let snapshot = &view.snapshot;
-    state.counters.reserve(snapshot.ports().map(|port| port.id), 0);
+    state.counters.reserve(snapshot.ports().map(|port| port.id), snapshot.rules_end());
     // The widest flood is the ports of a VLAN and one uplink.
     let widest = proto::VlanId::all().map(|vlan| snapshot.vlan(vlan).flood.len()).max();
     batch.reserve(widest.unwrap_or(0).saturating_add(1));

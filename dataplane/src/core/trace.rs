@@ -174,6 +174,6 @@ fn line(step: Step, snapshot: &Snapshot) -> String {
     }
 }
 
-fn acl_name(acl: AclIndex, _snapshot: &Snapshot) -> String {
-    format!("{acl:?}")
+fn acl_name(acl: AclIndex, snapshot: &Snapshot) -> String {
+    snapshot.acl(acl).map_or_else(|| format!("{acl:?}"), |acl| acl.name().to_string())
 }

@@ -35,15 +35,18 @@ impl Bench {
     }
 
     fn apply(&mut self, lab: &Lab) -> Vec<Repin> {
-        self.snapshot =
-            Snapshot::build(&lab.intent, Revision::new(2), &mut self.ids).unwrap();
+        self.snapshot = Snapshot::build(&lab.intent, Revision::new(2), &mut self.ids).unwrap();
         self.links = self.snapshot.ports().map(|port| port.id).collect();
         self.compute()
     }
 
     fn set(&mut self, name: InterfaceName, up: bool) -> Vec<Repin> {
         let id = self.id(name);
-        if up { self.links.up.insert(id) } else { self.links.up.remove(id) };
+        if up {
+            self.links.up.insert(id)
+        } else {
+            self.links.up.remove(id)
+        };
         self.compute()
     }
 
@@ -173,9 +176,8 @@ fn a_member_that_is_administratively_down_is_not_used() {
 #[test]
 fn designation_spreads_by_vlan_and_stays_while_it_can() {
     let mut bench = Bench::new(&host(2, 0));
-    let designated = |bench: &Bench, n| {
-        bench.team.designated_member(vlan(n)).map(|id| bench.name(id))
-    };
+    let designated =
+        |bench: &Bench, n| bench.team.designated_member(vlan(n)).map(|id| bench.name(id));
     let even = designated(&bench, 10);
     let lab = Lab::default().nic(1, trunk(1, &[10, 11])).nic(2, trunk(1, &[10, 11]));
     let both = Bench::new(&lab);

@@ -7,9 +7,7 @@ use proto::{DropReason::*, EtherType, MacAddr, PortId};
 use super::lab::*;
 use crate::core::team::{Group, GroupId};
 use crate::core::trace::{Direction, Step};
-use crate::core::{
-    BURST_MAX, Event, Frame, NoTrace, Rule, StepTrace, TeamState, Verdict, forward,
-};
+use crate::core::{BURST_MAX, Event, Frame, NoTrace, Rule, StepTrace, TeamState, Verdict, forward};
 
 fn lab() -> Lab {
     Lab::default()
@@ -160,9 +158,8 @@ fn a_full_burst_of_bpdus_reports_a_port_once() {
     let dst = MacAddr::new([0x01, 0x80, 0xc2, 0, 0, 0]);
     let bpdu = FrameBuilder::new(mac(1), dst).payload(EtherType::new(0x26), &[0x42, 0x42, 3]);
     let (one, two) = (switch.id(vm(1)), switch.id(vm(2)));
-    let frames: Vec<_> = (0..BURST_MAX)
-        .map(|n| Frame::whole(if n % 2 == 0 { one } else { two }, &bpdu))
-        .collect();
+    let frames: Vec<_> =
+        (0..BURST_MAX).map(|n| Frame::whole(if n % 2 == 0 { one } else { two }, &bpdu)).collect();
     let (state, batch) = (&mut switch.state, &mut switch.batch);
     forward(&switch.view, 0, state, &frames, batch, &mut NoTrace);
     let events = [Event::BpduGuard { port: one }, Event::BpduGuard { port: two }];

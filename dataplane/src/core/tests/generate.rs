@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use policy::acl::{
-    Acl, AclKind, Action, AddressMatch, Entry, IpMatch, MacMatch, MacPattern, Match, PortMatch, Rule,
+    Acl, AclKind, Action, AddressMatch, Entry, IpMatch, MacMatch, MacPattern, Match, PortMatch,
+    Rule,
 };
 use policy::config::{AclBinding, MacAllow, Name};
 use policy::intent::PortMode;
@@ -186,7 +187,11 @@ fn body() -> impl Strategy<Value = Body> {
 
 #[derive(Clone, Debug)]
 enum Body {
-    Udp { v6: bool, port: u16, len: usize },
+    Udp {
+        v6: bool,
+        port: u16,
+        len: usize,
+    },
     Tcp,
     /// An EtherType and a payload that its header cannot be read from.
     Ether(u16),

@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use policy::acl::{Acl, AclKind, Action, AddressMatch, Entry, IpMatch, Match, PortMatch, Rule as AclRule};
+use policy::acl::{
+    Acl, AclKind, Action, AddressMatch, Entry, IpMatch, Match, PortMatch, Rule as AclRule,
+};
 use policy::config::{ChannelMode, MacAllow, Name};
 use policy::ids::StableIds;
 use policy::intent::{PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
@@ -172,11 +174,8 @@ impl Lab {
             dscp: None,
             fragments: false,
         };
-        let dns = IpMatch {
-            proto: Some(IpProto::UDP),
-            dst_port: Some(PortMatch::Eq(53)),
-            ..any.clone()
-        };
+        let dns =
+            IpMatch { proto: Some(IpProto::UDP), dst_port: Some(PortMatch::Eq(53)), ..any.clone() };
         let rule = |action, matches, log| {
             Entry::Rule(AclRule { action, matches: Match::Ip(matches), log })
         };
@@ -191,9 +190,7 @@ impl Lab {
     pub(crate) fn build(&self) -> Switch {
         let snapshot =
             Snapshot::build(&self.intent, Revision::new(1), &mut StableIds::default()).unwrap();
-        Switch::new(snapshot, |name| {
-            (!self.down.contains(&name), self.leaving.contains(&name))
-        })
+        Switch::new(snapshot, |name| (!self.down.contains(&name), self.leaving.contains(&name)))
     }
 }
 
@@ -261,7 +258,11 @@ impl Switch {
     pub(crate) fn set_link(&mut self, name: InterfaceName, up: bool) -> Vec<pinning::Repin> {
         let mut links = self.view.team.links().clone();
         let id = self.id(name);
-        if up { links.up.insert(id) } else { links.up.remove(id) };
+        if up {
+            links.up.insert(id)
+        } else {
+            links.up.remove(id)
+        };
         let (team, repins) =
             pinning::compute(&self.view.snapshot, &links, &self.view.team, self.now_ns);
         self.view.team = Arc::new(team);

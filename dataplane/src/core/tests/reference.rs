@@ -63,7 +63,12 @@ impl Expected {
 
 impl Host {
     /// What becomes of a frame; `at` is `None` for a port that nobody knows.
-    pub(crate) fn expect(&self, at: Option<InterfaceName>, wire: Wire<'_>, now_ns: u64) -> Expected {
+    pub(crate) fn expect(
+        &self,
+        at: Option<InterfaceName>,
+        wire: Wire<'_>,
+        now_ns: u64,
+    ) -> Expected {
         let Some((at, port)) = at.and_then(|at| Some((at, self.intent.ports.get(&at)?))) else {
             return Expected::drop(DropReason::PortUnknown);
         };
@@ -225,13 +230,20 @@ impl Host {
         expected
     }
 
-    /// L(v).
+    /// L(v): the VMs' own addresses, and those that a profile lists; of a listed one that several
+    /// ports share, the first by name is the owner.
     fn owner(&self, vlan: VlanId, mac: MacAddr) -> Option<InterfaceName> {
-        let owns = |port: &PortIntent| match &port.role {
-            PortRole::Vethernet(vm) => port.admin_up && vm.mac == mac && carries(port, vlan),
-            PortRole::Uplink(_) => false,
+        let by = |owns: &dyn Fn(&VethernetRole) -> bool| {
+            let ports = self.intent.ports.iter();
+            let mut owners = ports.filter(|(_, port)| match &port.role {
+                PortRole::Vethernet(vm) => port.admin_up && owns(vm) && carries(port, vlan),
+                PortRole::Uplink(_) => false,
+            });
+            owners.next().map(|(name, _)| *name)
         };
-        self.order.iter().copied().find(|name| owns(&self.intent.ports[name]))
+        by(&|vm| vm.mac == mac).or_else(|| {
+            by(&|vm| matches!(&vm.mac_allow, MacAllow::List(list) if list.contains(&mac)))
+        })
     }
 
     /// The local members of a VLAN that are up, but `at`.

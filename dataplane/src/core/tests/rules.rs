@@ -54,11 +54,11 @@ fn f1_a_vm_sends_from_its_own_address_only() {
     let spoofed = udp(mac(2), mac(3), &[]);
     check(&lab(), vm(1), &spoofed, Rule::F1, &dropped(SourceMacViolation));
     let allow = |mac_allow| lab().with_vm(1, |vm| vm.mac_allow = mac_allow);
-    let listed = allow(MacAllow::List(vec![mac(2), mac(7)]));
-    check(&listed, vm(1), &spoofed, Rule::F4, &sent(&[(vm(3), Keep)]));
-    let other = udp(mac(6), mac(3), &[]);
-    check(&listed, vm(1), &other, Rule::F1, &dropped(SourceMacViolation));
-    check(&allow(MacAllow::Any), vm(1), &other, Rule::F4, &sent(&[(vm(3), Keep)]));
+    let listed = allow(MacAllow::List(vec![mac(7), mac(9)]));
+    let (seven, eight) = (udp(mac(7), mac(3), &[]), udp(mac(8), mac(3), &[]));
+    check(&listed, vm(1), &seven, Rule::F4, &sent(&[(vm(3), Keep)]));
+    check(&listed, vm(1), &eight, Rule::F1, &dropped(SourceMacViolation));
+    check(&allow(MacAllow::Any), vm(1), &eight, Rule::F4, &sent(&[(vm(3), Keep)]));
 }
 
 #[test]

@@ -76,7 +76,11 @@ fn a_double_tag_is_no_way_into_another_vlan() {
     // Popping the native tag would leave the inner one for the next switch to read.
     row(3, &[tci(0, 10), hop], Ok([Some(Pop), Some(Keep), None, Some(Keep)]));
     row(2, &[tci(0, 20), hop], Ok([None, None, Some(Keep), Some(Keep)]));
-    row(3, &[tci(0, 0), hop], Ok([Some(Pop), Some(Rewrite(tci(0, 10))), None, Some(Rewrite(tci(0, 10)))]));
+    row(
+        3,
+        &[tci(0, 0), hop],
+        Ok([Some(Pop), Some(Rewrite(tci(0, 10))), None, Some(Rewrite(tci(0, 10)))]),
+    );
     let to_native = Lab::default().nic(1, trunk(10, &[10, 20])).vm(1, trunk(10, &[10]));
     let frame = udp(mac(1), mac(100), &[tci(0, 10), hop]);
     assert_eq!(to_native.build().send(vm(1), &frame), sent(&[(nic(1), Keep)]));
