@@ -21,7 +21,8 @@ pub struct Name(String);
 /// Text that cannot be a [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a name, expected 1..63 letters, digits, `-`, `_`, `.` or `:`, starting with a letter or digit"
+    "`{0}` is not a name, expected 1..63 letters, digits, `-`, `_`, `.` or `:`, starting with a \
+     letter or digit"
 )]
 pub struct NameError(pub String);
 
@@ -190,19 +191,20 @@ pub struct Settings {
     pub access_vlan: Option<VlanId>,
     /// `switchport trunk native vlan N`. Default: 1.
     pub trunk_native_vlan: Option<VlanId>,
-    /// `switchport trunk allowed vlan LIST|all|none|add LIST|remove LIST|except LIST`. Default: all.
+    /// `switchport trunk allowed vlan LIST|all|none|add LIST|remove LIST|except LIST`. Default:
+    /// all.
     pub trunk_allowed_vlans: Option<VlanSet>,
     /// `mtu N`, payload bytes after the Ethernet header and tags, 576..=9216. Default: 1500.
     pub mtu_bytes: Option<u16>,
-    /// `mac|ip|ipv6 [port] access-group NAME in`.
+    /// `mac|ip [port] access-group NAME in`, `ipv6 port traffic-filter NAME in`.
     pub acl_in: AclBinding,
-    /// `mac|ip|ipv6 [port] access-group NAME out`.
+    /// `mac|ip [port] access-group NAME out`, `ipv6 port traffic-filter NAME out`.
     pub acl_out: AclBinding,
     /// `switchport uufb disable`: true = unknown unicast reaches this port. vEthernet only.
     pub uufb_disabled: Option<bool>,
     /// `switchport promiscuous`: gets a copy of every frame of its VLANs. vEthernet only.
     pub promiscuous: Option<bool>,
-    /// `mac-address allow LIST|any`: further source addresses. vEthernet only.
+    /// `mac-address allow LIST|any|none`: further source addresses. vEthernet only.
     pub mac_allow: Option<MacAllow>,
     /// `spanning-tree bpduguard enable`: a BPDU from the VM shuts the port. vEthernet only.
     pub bpdu_guard: Option<bool>,

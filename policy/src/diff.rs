@@ -216,9 +216,9 @@ mod tests {
     #[test]
     fn shows_what_goes_and_comes_under_its_heading() {
         let old = parse(OLD).unwrap();
-        let edit = "hostname b\nno vlan 20\nvlan 30\nip access-list X\nno 20\n15 permit tcp any any\n\
-            10 deny ip any any\nport-profile P\nswitchport access vlan 30\ndefault shutdown\nmtu 9000\n\
-            no ip port access-group X in\nno interface eth3/1\n";
+        let edit = "hostname b\nno vlan 20\nvlan 30\nip access-list X\nno 20\n\
+            15 permit tcp any any\n10 deny ip any any\nport-profile P\n\
+            switchport access vlan 30\ndefault shutdown\nmtu 9000\nno ip port access-group X in\nno interface eth3/1\n";
         let new = apply(&old, edit).unwrap();
         let diff = diff(&old, &new);
         assert_eq!(

@@ -3,7 +3,8 @@
 //! The way of a configuration through this crate:
 //!
 //! ```text
-//! text --lang::parse--> Config --validate--> (Problem list | ok)
+//! text --lang::read--> Config --validate--> (Problem list | ok)
+//!      Config, Config --diff--> lines and commands; HostIntent, HostIntent --delta--> the push
 //!      Config + bindings --compile--> HostIntent (one host, effective settings)
 //!      HostIntent --snapshot::build--> Snapshot (immutable, dense, what the core forwards by)
 //! ```

@@ -105,7 +105,7 @@ impl Checker<'_> {
                     self.problem(
                         &Place::Interface(*name),
                         "port-channels are not configured one by one",
-                        "write `channel-group auto mode on mac-pinning` in an ethernet port-profile",
+                        "write `channel-group auto mode on mac-pinning` in the uplinks' profile",
                     );
                     continue;
                 }

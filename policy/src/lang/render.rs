@@ -69,8 +69,8 @@ fn push_line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// The piece of a line around a span, and the line of carets that goes under it. Tabs become one
-/// blank and characters that cannot be seen `?`, so that the carets stand where they should and a text cannot
-/// play with the terminal.
+/// blank and characters that cannot be seen `?`, so that the carets stand where they should and a
+/// text cannot play with the terminal.
 fn excerpt(line: &str, span: Span) -> (String, String) {
     let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     let column = size(span.column).saturating_sub(1);
@@ -105,7 +105,8 @@ mod tests {
         let text = render("a.cfg", "x\n\tyabcd z\n", &[problem(Some(span), "do this")]);
         assert_eq!(
             text,
-            "error: vlan 10: is wrong\n --> a.cfg:2:3\n  |\n2 |  yabcd z\n  |   ^^^^\n  = help: do this\n"
+            "error: vlan 10: is wrong\n --> a.cfg:2:3\n  |\n2 |  yabcd z\n  |   ^^^^\n  \
+             = help: do this\n"
         );
     }
 
