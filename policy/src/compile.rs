@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use proto::{InterfaceName, MacAddr, ModuleId, VethId};
 
+use crate::acl::Acl;
 use crate::config::{AclBinding, Config, Interface, Name, ProfileKind, is_printable};
 use crate::intent::{HostIntent, PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
 use crate::place::Direction;
@@ -168,7 +169,8 @@ fn add_referenced(intent: &mut HostIntent, config: &Config) {
         }
         for (_, name) in port.acl_in.bound().chain(port.acl_out.bound()) {
             if let Some(acl) = config.acls.get(name).filter(|_| !acls.contains_key(name)) {
-                acls.insert(name.clone(), acl.clone());
+                // What `show` prints of it is no business of a host: it counts always.
+                acls.insert(name.clone(), Acl { statistics: false, ..acl.clone() });
             }
         }
     }

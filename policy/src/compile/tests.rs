@@ -6,7 +6,7 @@ use crate::config::{ChannelMode, MacAllow};
 use crate::lang::parse;
 
 const TEXT: &str = "vlan 10,20,30\nvlan 10\nname LAN-A\n\
-    ip access-list WEB\npermit ip any any\nip access-list OTHER\ndeny ip any any\n\
+    ip access-list WEB\nstatistics per-entry\npermit ip any any\nip access-list OTHER\ndeny ip any any\n\
     port-profile type vethernet BASE\nmtu 9000\nip port access-group WEB in\n\
     port-profile type vethernet PC\ninherit port-profile BASE\nswitchport access vlan 10\n\
     max-ports 2\nstate enabled\n\
@@ -44,6 +44,7 @@ fn a_host_gets_its_ports_and_what_they_refer_to() {
     let vlans: Vec<(u16, &str)> = intent.vlans.iter().map(|(v, n)| (v.get(), n.as_str())).collect();
     assert_eq!(vlans, [(1, "default"), (10, "LAN-A")]);
     assert_eq!(intent.acls.keys().map(Name::as_str).collect::<Vec<_>>(), ["WEB"]);
+    assert!(intent.acls.values().all(|acl| !acl.statistics));
 
     let veth = port(&intent, "Vethernet1");
     assert!(veth.admin_up);
