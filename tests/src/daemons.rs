@@ -318,6 +318,17 @@ impl Deployment {
         Ok(())
     }
 
+    /// `weft-dataplane status --json` on a host.
+    ///
+    /// # Errors
+    /// When the dataplane does not answer, or prints no JSON.
+    pub fn status(&self, host: &str) -> Result<Value> {
+        let text = run_command(self.local(host, "status")?.arg("--json"))?;
+        serde_json::from_str(&text).map_err(|error| {
+            LabError::Unexpected(format!("status of {host} is no JSON: {error}: {text}"))
+        })
+    }
+
     /// Folder in which a daemon keeps its state: it survives a restart of the daemon.
     ///
     /// # Errors
