@@ -1,15 +1,19 @@
 //! The dataplane of one host.
 //!
 //! * [`core`]: the forwarding core and teaming, sans-IO: frames and time in, verdicts out.
-//! * [`publish`]: the view that workers forward by.
+//! * [`publish`] and [`worker`]: the threads that move frames, and the view that they forward by.
+//! * [`chassis`]: packet memory, workers and devices.
 //! * [`agent`]: session with the supervisor, what is plugged in, what is on disk.
 //! * [`links`]: carrier events of this host.
-//! * [`status`]: what `weft-dataplane status` prints.
+//! * [`daemon`] and [`status`]: the program around it.
 
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod chassis;
 pub mod core;
+pub mod daemon;
 pub mod links;
 pub mod publish;
 pub mod status;
+pub mod worker;

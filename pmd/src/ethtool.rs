@@ -110,6 +110,44 @@ impl Netdev {
         u32::try_from(mtu).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
     }
 
+    /// Sets its MAC address.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn set_mac(&self, mac: MacAddr) -> io::Result<()> {
+        let mut request = self.request()?;
+        let mut address =
+            libc::sockaddr { sa_family: libc::ARPHRD_ETHER, sa_data: Default::default() };
+        for (to, from) in address.sa_data.iter_mut().zip(mac.octets()) {
+            *to = c_char::from_ne_bytes([from]);
+        }
+        request.ifr_ifru.ifru_hwaddr = address;
+        self.ioctl(libc::SIOCSIFHWADDR, &mut request)
+    }
+
+    /// Sets its MTU.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn set_mtu_bytes(&self, mtu_bytes: u16) -> io::Result<()> {
+        let mut request = self.request()?;
+        request.ifr_ifru.ifru_mtu = i32::from(mtu_bytes);
+        self.ioctl(libc::SIOCSIFMTU, &mut request)
+    }
+
+    /// Sets it administratively up.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn set_up(&self) -> io::Result<()> {
+        let mut request = self.request()?;
+        self.ioctl(libc::SIOCGIFFLAGS, &mut request)?;
+        // SAFETY: SIOCGIFFLAGS filled this member of the union.
+        let flags = unsafe { request.ifr_ifru.ifru_flags };
+        request.ifr_ifru.ifru_flags = flags | libc::IFF_UP as libc::c_short;
+        self.ioctl(libc::SIOCSIFFLAGS, &mut request)
+    }
+
     /// Whether it is up and has carrier.
     ///
     /// # Errors

@@ -14,10 +14,12 @@
 
 pub mod budget;
 pub mod burst;
+pub mod complete;
 pub mod ethtool;
 pub mod memory;
 pub mod memory_port;
 pub mod port;
+pub mod tap;
 pub mod xdp;
 pub mod xsk;
 

@@ -14,7 +14,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use afxdp::{BindMode, Desc, Mode, RingSizes, Socket, SocketBuilder, Umem, UmemConfig};
+pub use afxdp::BindMode;
+use afxdp::{Desc, Mode, RingSizes, Socket, SocketBuilder, Umem, UmemConfig};
 use arrayvec::ArrayVec;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use proto::{DropReason, MacAddr};
