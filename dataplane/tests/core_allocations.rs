@@ -117,8 +117,8 @@ fn intent() -> HostIntent {
     intent
 }
 
-/// Frames of every kind: known, unknown, flooded, spanning tree, denied, tagged, cut off.
-fn frames(vms: &[PortId], uplink: PortId) -> Vec<(PortId, Vec<u8>)> {
+/// Bursts of frames of every kind: known, unknown, flooded, spanning tree, denied, tagged, cut off.
+fn bursts(vms: &[PortId], uplink: PortId) -> Vec<(PortId, Vec<Vec<u8>>)> {
     let udp = |src, dst, tag: Option<u16>, port: u16| {
         let builder = FrameBuilder::new(src, dst);
         let builder = tag.into_iter().fold(builder, |b, tci| b.tag(Tag { tci }));
@@ -127,53 +127,59 @@ fn frames(vms: &[PortId], uplink: PortId) -> Vec<(PortId, Vec<u8>)> {
     };
     let bpdu = MacAddr::new([0x01, 0x80, 0xc2, 0, 0, 0]);
     let far = mac(100_000);
-    let mut frames = Vec::new();
+    let mut bursts = Vec::new();
     for (n, vm) in (1..).zip(vms) {
         let own = mac(n);
-        frames.extend([
-            (*vm, udp(own, mac(n % VMS + 1), None, 4000)),
-            (*vm, udp(own, far, None, 4000)),
-            (*vm, udp(own, MacAddr::BROADCAST, None, 4000)),
-            (*vm, udp(own, MacAddr::BROADCAST, None, 50)),
-            (*vm, udp(far, own, None, 4000)),
-            (*vm, udp(own, far, Some(10), 4000)),
-            (*vm, FrameBuilder::new(own, bpdu).payload(EtherType::new(38), &[0x42, 0x42, 3])),
-            (*vm, vec![0; 5]),
-            (uplink, udp(far, own, Some(10), 4000)),
-            (uplink, udp(far, MacAddr::BROADCAST, Some(10), 4000)),
-            (uplink, udp(far, mac(200_000), Some(10), 4000)),
-        ]);
+        let from_vm = vec![
+            udp(own, mac(n % VMS + 1), None, 4000),
+            udp(own, far, None, 4000),
+            udp(own, MacAddr::BROADCAST, None, 4000),
+            udp(own, MacAddr::BROADCAST, None, 50),
+            udp(far, own, None, 4000),
+            udp(own, far, Some(10), 4000),
+            FrameBuilder::new(own, bpdu).payload(EtherType::new(38), &[0x42, 0x42, 3]),
+            vec![0; 5],
+        ];
+        let from_wire = vec![
+            udp(far, own, Some(10), 4000),
+            udp(far, MacAddr::BROADCAST, Some(10), 4000),
+            udp(far, mac(200_000), Some(10), 4000),
+        ];
+        bursts.extend([(*vm, from_vm), (uplink, from_wire)]);
     }
     // The worst burst: every frame goes to every port.
-    for vm in vms.iter().take(1) {
-        frames.extend(vec![(*vm, udp(mac(1), MacAddr::BROADCAST, None, 4000)); BURST_MAX]);
-    }
-    frames
+    bursts.push((vms[0], vec![udp(mac(1), MacAddr::BROADCAST, None, 4000); BURST_MAX]));
+    bursts
 }
 
 #[test]
 fn forward_allocates_nothing_after_reserve() {
-    let snapshot = Snapshot::build(&intent(), Revision::new(1), &mut StableIds::default())
-        .expect("a snapshot");
+    let built = Snapshot::build(&intent(), Revision::new(1), &mut StableIds::default());
+    let snapshot = built.expect("a snapshot");
     let links: Links = snapshot.ports().map(|port| port.id).collect();
     let (team, _) = pinning::compute(&snapshot, &links, &TeamState::default(), 0);
-    let ids = |vethernet: bool| {
-        let is_vethernet = |name| matches!(name, InterfaceName::Vethernet(_));
-        let ports = snapshot.ports().filter(|port| is_vethernet(port.name) == vethernet);
-        let mut ports: Vec<_> = ports.map(|port| (port.name, port.id)).collect();
+    let ids = |vethernets: bool| {
+        let ports = snapshot.ports();
+        let mut ports: Vec<_> = ports
+            .filter(|port| matches!(port.name, InterfaceName::Vethernet(_)) == vethernets)
+            .map(|port| (port.name, port.id))
+            .collect();
         ports.sort();
         ports.into_iter().map(|(_, id)| id).collect::<Vec<_>>()
     };
-    let sent = frames(&ids(true), ids(false)[0]);
+    let sent = bursts(&ids(true), ids(false)[0]);
     let view = View { snapshot: Arc::new(snapshot), team: Arc::new(team) };
-    let frames: Vec<_> = sent.iter().map(|(at, bytes)| Frame::whole(*at, bytes)).collect();
+    let received: Vec<(PortId, Vec<Frame<'_>>)> = sent
+        .iter()
+        .map(|(at, burst)| (*at, burst.iter().map(|bytes| Frame::whole(bytes)).collect()))
+        .collect();
     let (mut state, mut batch) = (State::default(), Batch::default());
     reserve(&view, &state, &mut batch);
 
     let before = ALLOCATIONS.get();
     let mut copies = 0;
-    for burst in frames.chunks(BURST_MAX) {
-        forward(&view, 0, &mut state, burst, &mut batch, &mut NoTrace);
+    for (at, frames) in &received {
+        forward(&view, 0, &mut state, *at, frames, &mut batch, &mut NoTrace);
         copies += batch.outputs().len();
     }
     let allocations = ALLOCATIONS.get() - before;

@@ -3,7 +3,7 @@
 //! *Where it sits:* the worker keeps one batch and hands it to [`forward`](super::forward) again
 //! and again; what a burst left in it is valid until the next one.
 //!
-//! *Invariants:* (1) at most [`BURST_MAX`] frames; (2) a frame is live until it has a verdict other
+//! *Invariants:* (1) at most [`BURST_MAX`] frames, all of one port; (2) a frame is live until it has a verdict other
 //! than `Forward`, and later stages skip it; (3) outputs are in order of their frames; a frame has
 //! outputs if and only if its verdict is `Forward`; (4) after [`Batch::reserve`] nothing here allocates.
 //!
@@ -26,15 +26,13 @@ use super::trace::Direction;
 /// How many frames a burst has at most: the bits of the live mask.
 pub const BURST_MAX: usize = 64;
 
-/// How many events a burst gives at most. Access lists report up to the half; the rest is kept for
-/// BPDU guard, which must not be lost, and of which there is at most one a frame.
-const EVENTS_MAX: usize = 2 * BURST_MAX;
+/// How many events a burst gives at most: matches of access lists, of which one a frame is plenty,
+/// and BPDU guard, which must not be lost.
+const EVENTS_MAX: usize = BURST_MAX + 1;
 
 /// One received frame as the core takes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// The port it came in at.
-    pub ingress: PortId,
     /// Its first bytes, from the destination address on; all headers should be in them.
     pub head: &'a [u8],
     /// Its length in bytes, without frame check sequence.
@@ -47,9 +45,9 @@ pub struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// A frame that is whole in `bytes` and no super-frame.
     #[must_use]
-    pub const fn whole(ingress: PortId, bytes: &'a [u8]) -> Self {
+    pub const fn whole(bytes: &'a [u8]) -> Self {
         let len_bytes = bytes.len() as u32;
-        Self { ingress, head: bytes, len_bytes, segment_bytes: len_bytes }
+        Self { head: bytes, len_bytes, segment_bytes: len_bytes }
     }
 }
 
@@ -63,6 +61,11 @@ impl Slot {
     #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
+    }
+
+    #[inline]
+    const fn bit(self) -> u64 {
+        1 << (self.0 % BURST_MAX as u8)
     }
 }
 
@@ -129,19 +132,20 @@ pub enum Event {
 pub struct Batch {
     /// The clock at the start of the burst.
     pub(super) now_ns: u64,
-    pub(super) len: u8,
+    /// The port that all frames came in at.
+    pub(super) ingress: PortId,
+    len: u8,
     live: u64,
-    pub(super) ingress: Column<PortId>,
+    /// Frames to group addresses.
+    group: u64,
     pub(super) key: Column<FrameKey>,
-    pub(super) cast: Column<Cast>,
     pub(super) len_bytes: Column<u32>,
     pub(super) segment_bytes: Column<u32>,
     pub(super) vlan: Column<VlanId>,
     pub(super) targets: Column<Targets>,
     verdict: Column<Verdict>,
-    pub(super) candidates: Vec<Candidate>,
     pub(super) outputs: Vec<Output>,
-    pub(super) events: ArrayVec<Event, EVENTS_MAX>,
+    events: ArrayVec<Event, EVENTS_MAX>,
 }
 
 /// Where a frame wants to go, before the egress ports have had their say.
@@ -164,29 +168,21 @@ pub(super) enum Local {
     Flood,
 }
 
-/// A copy that an egress port may still refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
-    pub(super) output: Output,
-    pub(super) refused: Option<DropReason>,
-}
-
 impl Default for Batch {
     fn default() -> Self {
         const NOWHERE: Targets = Targets { local: Local::Unknown, uplink: None };
         Self {
             now_ns: 0,
+            ingress: FIRST_PORT,
             len: 0,
             live: 0,
-            ingress: Column([FIRST_PORT; BURST_MAX]),
+            group: 0,
             key: Column([EMPTY_KEY; BURST_MAX]),
-            cast: Column([Cast::Unicast; BURST_MAX]),
             len_bytes: Column([0; BURST_MAX]),
             segment_bytes: Column([0; BURST_MAX]),
             vlan: Column([VlanId::DEFAULT; BURST_MAX]),
             targets: Column([NOWHERE; BURST_MAX]),
             verdict: Column([Verdict::Forward; BURST_MAX]),
-            candidates: Vec::new(),
             outputs: Vec::new(),
             events: ArrayVec::new(),
         }
@@ -197,7 +193,6 @@ impl Batch {
     /// Makes room for bursts in which every frame goes to `copies_max` ports. Allocates.
     pub fn reserve(&mut self, copies_max: usize) {
         let outputs_max = copies_max.saturating_mul(BURST_MAX);
-        self.candidates.reserve(outputs_max.saturating_sub(self.candidates.len()));
         self.outputs.reserve(outputs_max.saturating_sub(self.outputs.len()));
     }
 
@@ -233,26 +228,46 @@ impl Batch {
 
     /// The kind of a frame's destination; of a malformed frame unicast.
     #[must_use]
+    #[inline]
     pub fn cast(&self, frame: Slot) -> Cast {
-        self.cast[frame]
+        if self.group & frame.bit() == 0 { Cast::Unicast } else { Cast::of(self.key[frame].dst) }
     }
 
     /// Starts a burst of `len` frames, all live.
     #[inline]
-    pub(super) fn start(&mut self, len: usize, now_ns: u64) {
+    pub(super) fn start(&mut self, ingress: PortId, len: usize, now_ns: u64) {
         debug_assert!(len <= BURST_MAX, "a burst of {len} frames is longer than {BURST_MAX}");
         self.now_ns = now_ns;
+        self.ingress = ingress;
         self.len = len.min(BURST_MAX) as u8;
-        self.live = if len >= BURST_MAX { u64::MAX } else { (1 << len) - 1 };
-        self.candidates.clear();
+        self.live = self.all().0;
+        self.group = 0;
+        self.verdict.0.fill(Verdict::Forward);
         self.outputs.clear();
         self.events.clear();
     }
 
-    /// The frames that have no verdict yet, as of now.
+    /// Notes what a frame says.
     #[inline]
-    pub(super) const fn live(&self) -> Slots {
-        Slots(self.live)
+    pub(super) fn set_key(&mut self, slot: Slot, key: FrameKey) {
+        if key.dst.is_multicast() {
+            self.group |= slot.bit();
+        }
+        self.key[slot] = key;
+    }
+
+    /// Ends a frame's way.
+    #[inline]
+    pub(super) fn end(&mut self, slot: Slot, verdict: Verdict) {
+        debug_assert!(self.live & slot.bit() != 0, "a frame has one verdict");
+        self.live &= !slot.bit();
+        self.verdict[slot] = verdict;
+    }
+
+    /// The verdict of a frame: that it is forwarded, until another one is given.
+    #[inline]
+    pub(super) fn verdict(&self, slot: Slot) -> Verdict {
+        self.verdict[slot]
     }
 
     /// All frames of the burst.
@@ -261,43 +276,41 @@ impl Batch {
         Slots(if self.len() >= BURST_MAX { u64::MAX } else { (1 << self.len) - 1 })
     }
 
-    /// Ends a frame's way.
+    /// The frames that are still on their way, as of now.
     #[inline]
-    pub(super) fn end(&mut self, slot: Slot, verdict: Verdict) {
-        debug_assert!(self.live & (1 << slot.0) != 0, "a frame has one verdict");
-        self.live &= !(1 << slot.0);
-        self.verdict[slot] = verdict;
+    pub(super) const fn live(&self) -> Slots {
+        Slots(self.live)
     }
 
-    /// Whether a frame has no verdict yet.
+    /// The frames that are not.
     #[inline]
-    pub(super) const fn is_live(&self, slot: Slot) -> bool {
-        self.live & (1 << slot.0) != 0
+    pub(super) const fn ended(&self) -> Slots {
+        Slots(self.all().0 & !self.live)
     }
 
-    /// A frame that is still live is forwarded.
+    /// The frames to group addresses.
     #[inline]
-    pub(super) fn forward(&mut self, slot: Slot) {
-        self.verdict[slot] = Verdict::Forward;
+    pub(super) const fn groups(&self) -> Slots {
+        Slots(self.group)
     }
 
-    /// The verdict of a frame; meaningful at the end of the burst.
+    /// Those of them that are still on their way.
     #[inline]
-    pub(super) fn verdict(&self, slot: Slot) -> Verdict {
-        self.verdict[slot]
+    pub(super) const fn live_groups(&self) -> Slots {
+        Slots(self.group & self.live)
     }
 
-    /// Reports that a port is to be shut, once.
-    pub(super) fn bpdu_guard(&mut self, port: PortId) {
-        let event = Event::BpduGuard { port };
-        if !self.events.contains(&event) && !self.events.is_full() {
+    /// Reports that the ingress port is to be shut, once.
+    pub(super) fn bpdu_guard(&mut self) {
+        let event = Event::BpduGuard { port: self.ingress };
+        if !self.events.contains(&event) {
             self.events.push(event);
         }
     }
 
-    /// Reports a match, as long as the half of the events that is for this has room.
+    /// Reports a match, as long as there is room; one place is kept for [`Event::BpduGuard`].
     pub(super) fn acl_log(&mut self, event: Event) {
-        if self.events.len() < EVENTS_MAX / 2 {
+        if self.events.len() < EVENTS_MAX - 1 {
             self.events.push(event);
         }
     }
@@ -349,8 +362,8 @@ const FIRST_PORT: PortId = match PortId::new(0) {
     None => unreachable!(),
 };
 
-/// As [`FIRST_PORT`]; also the key of a frame that cannot be read.
-pub(super) const EMPTY_KEY: FrameKey = FrameKey {
+/// As [`FIRST_PORT`].
+const EMPTY_KEY: FrameKey = FrameKey {
     ip_src: 0,
     ip_dst: 0,
     dst: MacAddr::ZERO,

@@ -91,6 +91,15 @@ impl Traffic {
         self.bytes.add(u64::from(len_bytes));
     }
 
+    /// Counts the frames of a whole burst.
+    #[inline]
+    pub fn add(&self, burst: TrafficTotals) {
+        self.unicast.add(burst.unicast);
+        self.multicast.add(burst.multicast);
+        self.broadcast.add(burst.broadcast);
+        self.bytes.add(burst.bytes);
+    }
+
     /// Adds bytes of frames that were counted without their length: a driver reports those of a
     /// whole burst.
     #[inline]

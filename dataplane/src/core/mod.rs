@@ -6,20 +6,18 @@
 //!
 //! The stages in order, and the rows of the forwarding table that each one decides:
 //!
-//! | stage        | what it decides                                             | rules          | drop reasons |
-//! |--------------|-------------------------------------------------------------|----------------|--------------|
-//! | `admit`      | the port is known, the bytes are a frame                    |                | `port-unknown`, `port-down`, `malformed` |
-//! | `link_local` | BPDUs, slow protocols, LLDP, CDP                            | F2, R1, R2     | `bpdu-from-vm`, `link-local-from-vm`, `bpdu-from-wire`, `link-local-from-wire` |
-//! | `classify`   | tag and port make a VLAN                                    | F3, R3         | `port-down`, `vid-reserved`, `tag-on-access`, `vlan-not-allowed` |
-//! | `guard`      | the source address                                          | F1, R4         | `source-mac-invalid`, `source-mac-violation`, `own-source-from-uplink` |
-//! | `acl` in     | access lists of the ingress port                            |                | `acl-ingress` |
-//! | `lookup`     | destination and uplink make targets                         | F4-F6, R5-R8   | `hairpin`, `not-pinned-uplink`, `not-designated-uplink` |
-//! | `replicate`  | targets make copies                                         | F5, F6, R7, R8 | `no-uplink`, `unknown-unicast-from-uplink`, `no-local-member` |
-//! | `egress`     | the port is in the VLAN and up                              | F4, R5         | `vlan-not-allowed`, `port-down` |
-//! | `acl` out    | access lists of the egress port                             | F4             | `acl-egress` |
-//! | `mtu`        | the frame or its segments fit                               |                | `mtu-exceeded` |
-//! | `mark`       | push, pop or rewrite the tag                                |                | |
-//! | `verdict`    | one verdict a frame, counted; no copy from wire to wire     | R9             | the first refusal, when all copies were refused |
+//! | stage        | what it decides                          | rules          | drop reasons |
+//! |--------------|------------------------------------------|----------------|--------------|
+//! | `admit`      | the port is known, the bytes are a frame |                | `port-unknown`, `port-down`, `malformed` |
+//! | `link_local` | BPDUs, slow protocols, LLDP, CDP         | F2, R1, R2     | `bpdu-from-vm`, `link-local-from-vm`, `bpdu-from-wire`, `link-local-from-wire` |
+//! | `classify`   | tag and port make a VLAN                 | F3, R3         | `port-down`, `vid-reserved`, `tag-on-access`, `vlan-not-allowed` |
+//! | `guard`      | the source address                       | F1, R4         | `source-mac-invalid`, `source-mac-violation`, `own-source-from-uplink` |
+//! | `acl`        | access lists of the ingress port         |                | `acl-ingress` |
+//! | `lookup`     | destination and uplink make targets      | F4-F6, R5-R8   | `hairpin`, `not-pinned-uplink`, `not-designated-uplink` |
+//! | `replicate`  | targets make copies, none wire to wire   | F5, F6, R7-R9  | `no-uplink`, `unknown-unicast-from-uplink`, `no-local-member` |
+//! | - `egress`   | each copy: VLAN, port up, lists, MTU     | F4, R5         | `vlan-not-allowed`, `port-down`, `acl-egress`, `mtu-exceeded` |
+//! | - `mark`     | push, pop or rewrite its tag             |                | |
+//! | `count`      | what became of every frame               |                | |
 //!
 //! *Invariants:* (1) no allocation after [`reserve`], no lock, no clock, no panic; (2) every frame
 //! ends in exactly one verdict, so `rx = forwarded + consumed + drops` for each ingress port; (3) the
@@ -51,30 +49,29 @@ pub use team::{Links, TeamState};
 pub use trace::{NoTrace, Step, StepTrace, Trace};
 pub use view::View;
 
-/// Forwards a burst: at most [`BURST_MAX`] frames, received before `now_ns` of a clock that never
-/// goes back. The results are in `batch` until the next call. Frames beyond the maximum are not
-/// looked at.
+use proto::{PortId, VlanId};
+
+/// Forwards a burst of at most [`BURST_MAX`] frames that came in at one port before `now_ns` of a
+/// clock that never goes back. The results are in `batch` until the next call. Frames beyond the
+/// maximum are not looked at.
 pub fn forward(
     view: &View,
     now_ns: u64,
     state: &mut State,
+    ingress: PortId,
     frames: &[Frame<'_>],
     batch: &mut Batch,
     trace: &mut impl Trace,
 ) {
-    batch.start(frames.len(), now_ns);
+    batch.start(ingress, frames.len(), now_ns);
     stage::admit::run(view, frames, batch, trace);
     stage::link_local::run(view, frames, batch, trace);
     stage::classify::run(view, batch, trace);
     stage::guard::run(view, batch, trace);
-    stage::acl::ingress(view, state, batch, trace);
+    stage::acl::run(view, state, batch, trace);
     stage::lookup::run(view, batch, trace);
-    stage::replicate::run(view, batch, trace);
-    stage::egress::run(view, batch, trace);
-    stage::acl::egress(view, state, batch, trace);
-    stage::mtu::run(view, batch, trace);
-    stage::mark::run(view, batch, trace);
-    stage::verdict::run(view, state, batch, trace);
+    stage::replicate::run(view, state, batch, trace);
+    stage::count::run(state, batch, trace);
 }
 
 /// Makes room in `state` and `batch` for whatever this view can need, so that [`forward`] does not
@@ -83,7 +80,7 @@ pub fn reserve(view: &View, state: &State, batch: &mut Batch) {
     let snapshot = &view.snapshot;
     state.counters.reserve(snapshot.ports().map(|port| port.id), snapshot.rules_end());
     // The widest flood is the ports of a VLAN and one uplink.
-    let widest = proto::VlanId::all().map(|vlan| snapshot.vlan(vlan).flood.len()).max();
+    let widest = VlanId::all().map(|vlan| snapshot.vlan(vlan).flood.len()).max();
     batch.reserve(widest.unwrap_or(0).saturating_add(1));
 }
 

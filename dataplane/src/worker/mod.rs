@@ -206,14 +206,14 @@ impl Worker {
             .received
             .iter()
             .map(|frame| core::Frame {
-                ingress,
                 head: frame.head(),
                 len_bytes: frame.len_bytes() as u32,
                 segment_bytes: segment_bytes(frame),
             })
             .collect();
         let (view, _) = self.subscriber.look();
-        core::forward(view, now_ns, &mut self.state, &frames, &mut self.batch, &mut NoTrace);
+        let (state, batch) = (&mut self.state, &mut self.batch);
+        core::forward(view, now_ns, state, ingress, &frames, batch, &mut NoTrace);
         drop(frames);
         if !self.batch.events().is_empty() {
             self.tell_events(now_ns);

@@ -6,60 +6,39 @@
 
 use policy::acl::{Action, CompiledAcl};
 use policy::snapshot::{AclIndex, Acls};
-use proto::frame::FrameKey;
 use proto::frame::key::L3;
-use proto::{DropReason, EtherType, PortId, VlanId};
+use proto::{DropReason, EtherType, PortId};
 
-use super::refuse;
-use crate::core::batch::{Batch, Candidate, Event, Slot, Verdict};
+use crate::core::batch::{Batch, Event, Slot, Verdict};
 use crate::core::state::State;
 use crate::core::trace::{Direction, Step, Trace};
 use crate::core::view::View;
 
 /// Applies the inbound lists of the ingress port to every frame.
-pub(in crate::core) fn ingress(
-    view: &View,
-    state: &State,
-    batch: &mut Batch,
-    trace: &mut impl Trace,
-) {
+pub(in crate::core) fn run(view: &View, state: &State, batch: &mut Batch, trace: &mut impl Trace) {
+    let Some(port) = view.snapshot.port(batch.ingress) else { return };
+    if port.acl_in == (Acls { mac: None, ip: None, ipv6: None }) {
+        return;
+    }
+    let lists = Lists { acls: &port.acl_in, port: port.id, direction: Direction::In };
     for slot in batch.live() {
-        let Some(port) = view.snapshot.port(batch.ingress[slot]) else { continue };
-        let list = Bound { acls: &port.acl_in, port: port.id, direction: Direction::In };
-        if !list.permits(slot, view, state, batch, trace) {
+        if !lists.permit(slot, view, state, batch, trace) {
             batch.end(slot, Verdict::Drop(DropReason::AclIngress));
         }
     }
 }
 
-/// Applies the outbound lists of the egress port to every copy.
-pub(in crate::core) fn egress(
-    view: &View,
-    state: &State,
-    batch: &mut Batch,
-    trace: &mut impl Trace,
-) {
-    let mut candidates = std::mem::take(&mut batch.candidates);
-    for Candidate { output, refused } in candidates.iter_mut().filter(|c| c.refused.is_none()) {
-        let Some(port) = view.snapshot.port(output.port) else { continue };
-        let list = Bound { acls: &port.acl_out, port: port.id, direction: Direction::Out };
-        if !list.permits(output.frame, view, state, batch, trace) {
-            refuse(output.frame, port.id, DropReason::AclEgress, refused, trace);
-        }
-    }
-    batch.candidates = candidates;
-}
-
 /// The lists of one direction of a port.
-struct Bound<'a> {
-    acls: &'a Acls,
-    port: PortId,
-    direction: Direction,
+pub(super) struct Lists<'a> {
+    pub(super) acls: &'a Acls,
+    pub(super) port: PortId,
+    pub(super) direction: Direction,
 }
 
-impl Bound<'_> {
+impl Lists<'_> {
+    /// What the lists say of a frame.
     #[inline]
-    fn permits(
+    pub(super) fn permit(
         &self,
         slot: Slot,
         view: &View,
@@ -68,49 +47,40 @@ impl Bound<'_> {
         trace: &mut impl Trace,
     ) -> bool {
         let key = &batch.key[slot];
-        let (index, readable) = match key.ether_type {
+        let (acl, readable) = match key.ether_type {
             EtherType::IPV4 => (self.acls.ip, key.l3 == L3::Ipv4),
             EtherType::IPV6 => (self.acls.ipv6, key.l3 == L3::Ipv6),
             _ => (self.acls.mac, true),
         };
-        let Some(index) = index else { return true };
-        if !readable {
-            let (port, direction) = (self.port, self.direction);
-            trace.step(slot, Step::AclUnreadable { port, direction, acl: index });
-            return false;
-        }
-        match view.snapshot.acl(index) {
-            Some(acl) => self.decide(acl, index, slot, batch.vlan[slot], state, batch, trace),
-            None => false,
+        let Some(acl) = acl else { return true };
+        match view.snapshot.acl(acl) {
+            Some(list) if readable => self.ask(list, acl, slot, state, batch, trace),
+            _ => {
+                let (port, direction) = (self.port, self.direction);
+                trace.step(slot, Step::AclUnreadable { port, direction, acl });
+                false
+            }
         }
     }
 
+    /// Evaluates a list, and counts and reports the match.
     #[inline]
-    #[allow(clippy::too_many_arguments)] // The stage's arguments and what has been found so far.
-    fn decide(
+    fn ask(
         &self,
-        acl: &CompiledAcl,
-        index: AclIndex,
+        list: &CompiledAcl,
+        acl: AclIndex,
         slot: Slot,
-        vlan: VlanId,
         state: &State,
         batch: &mut Batch,
         trace: &mut impl Trace,
     ) -> bool {
-        let key: &FrameKey = &batch.key[slot];
-        let decision = acl.eval(key, vlan);
+        let decision = list.eval(&batch.key[slot], batch.vlan[slot]);
         state.counters.count_rule(decision.counter);
         let (port, direction) = (self.port, self.direction);
-        trace.step(slot, Step::Acl { port, direction, acl: index, decision });
+        trace.step(slot, Step::Acl { port, direction, acl, decision });
         if decision.log {
-            batch.acl_log(Event::AclLog {
-                frame: slot,
-                port,
-                direction,
-                acl: index,
-                sequence: decision.sequence,
-                action: decision.action,
-            });
+            let (sequence, action) = (decision.sequence, decision.action);
+            batch.acl_log(Event::AclLog { frame: slot, port, direction, acl, sequence, action });
         }
         decision.action == Action::Permit
     }

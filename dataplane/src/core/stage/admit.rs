@@ -1,10 +1,9 @@
 //! Bytes become keys, if there is a port that may have them.
 
 use proto::DropReason;
-use proto::frame::parse::parse;
+use proto::frame::parse;
 
-use crate::core::batch::{Batch, EMPTY_KEY, Frame, Verdict};
-use crate::core::counters::Cast;
+use crate::core::batch::{Batch, Frame, Verdict};
 use crate::core::trace::{Step, Trace};
 use crate::core::view::View;
 
@@ -18,20 +17,24 @@ pub(in crate::core) fn run(
     batch: &mut Batch,
     trace: &mut impl Trace,
 ) {
-    for (slot, frame) in batch.all().zip(frames) {
-        trace.step(slot, Step::Received(frame.ingress));
-        batch.ingress[slot] = frame.ingress;
+    let refusal = match view.snapshot.port(batch.ingress) {
+        None => Some(DropReason::PortUnknown),
+        Some(port) if !port.admin_up => Some(DropReason::PortDown),
+        Some(_) => None,
+    };
+    for (slot, frame) in batch.live().zip(frames) {
+        trace.step(slot, Step::Received(batch.ingress));
         batch.len_bytes[slot] = frame.len_bytes;
         batch.segment_bytes[slot] = frame.segment_bytes;
-        let key = parse(frame.head);
-        batch.key[slot] = key.unwrap_or(EMPTY_KEY);
-        batch.cast[slot] = Cast::of(batch.key[slot].dst);
-        let reason = match view.snapshot.port(frame.ingress) {
-            None => DropReason::PortUnknown,
-            Some(port) if !port.admin_up => DropReason::PortDown,
-            Some(_) if key.is_none() => DropReason::Malformed,
-            Some(_) => continue,
+        let reason = match parse(frame.head) {
+            Some(key) => {
+                batch.set_key(slot, key);
+                refusal
+            }
+            None => refusal.or(Some(DropReason::Malformed)),
         };
-        batch.end(slot, Verdict::Drop(reason));
+        if let Some(reason) = reason {
+            batch.end(slot, Verdict::Drop(reason));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Tags become VLANs: rules F3 and R3.
 
-use policy::snapshot::VlanMode;
+use policy::snapshot::{Role, VlanMode};
 use proto::frame::FrameKey;
 use proto::{DropReason, EtherType, VlanId};
 
@@ -9,7 +9,6 @@ use crate::core::batch::{Batch, Verdict};
 use crate::core::rule::Rule;
 use crate::core::trace::{Step, Trace};
 use crate::core::view::View;
-use policy::snapshot::Role;
 
 /// The reserved VLAN identifier (IEEE 802.1Q-2018 table 9-2).
 const VID_RESERVED: u16 = 4095;
@@ -18,9 +17,14 @@ const VID_PRIORITY: u16 = 0;
 
 /// Finds the VLAN of every frame. From here on a port has to be operationally up.
 pub(in crate::core) fn run(view: &View, batch: &mut Batch, trace: &mut impl Trace) {
+    let Some(port) = view.snapshot.port(batch.ingress) else { return };
+    let up = view.team.is_up(port.id);
+    let rule = match port.role {
+        Role::Vethernet(_) => Rule::F3,
+        Role::Uplink(_) => Rule::R3,
+    };
     for slot in batch.live() {
-        let Some(port) = view.snapshot.port(batch.ingress[slot]) else { continue };
-        if !view.team.is_up(port.id) {
+        if !up {
             batch.end(slot, Verdict::Drop(DropReason::PortDown));
             continue;
         }
@@ -29,13 +33,7 @@ pub(in crate::core) fn run(view: &View, batch: &mut Batch, trace: &mut impl Trac
                 batch.vlan[slot] = vlan;
                 trace.step(slot, Step::Classified(vlan));
             }
-            Err(reason) => {
-                let rule = match port.role {
-                    Role::Vethernet(_) => Rule::F3,
-                    Role::Uplink(_) => Rule::R3,
-                };
-                drop_by(rule, slot, reason, batch, trace);
-            }
+            Err(reason) => drop_by(rule, slot, reason, batch, trace),
         }
     }
 }

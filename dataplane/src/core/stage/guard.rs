@@ -12,17 +12,18 @@ use crate::core::view::View;
 
 /// Checks every source address.
 pub(in crate::core) fn run(view: &View, batch: &mut Batch, trace: &mut impl Trace) {
-    for slot in batch.live() {
-        let Some(port) = view.snapshot.port(batch.ingress[slot]) else { continue };
-        let src = batch.key[slot].src;
-        match &port.role {
-            Role::Vethernet(vethernet) => {
-                if let Err(reason) = check(vethernet, src) {
+    let Some(port) = view.snapshot.port(batch.ingress) else { return };
+    match &port.role {
+        Role::Vethernet(vethernet) => {
+            for slot in batch.live() {
+                if let Err(reason) = check(vethernet, batch.key[slot].src) {
                     drop_by(Rule::F1, slot, reason, batch, trace);
                 }
             }
-            Role::Uplink(_) => {
-                let owner = view.snapshot.fib().lookup(batch.vlan[slot], src);
+        }
+        Role::Uplink(_) => {
+            for slot in batch.live() {
+                let owner = view.snapshot.fib().lookup(batch.vlan[slot], batch.key[slot].src);
                 if owner.is_some_and(|owner| !view.team.is_leaving(owner)) {
                     let reason = DropReason::OwnSourceFromUplink;
                     drop_by(Rule::R4, slot, reason, batch, trace);
@@ -34,16 +35,14 @@ pub(in crate::core) fn run(view: &View, batch: &mut Batch, trace: &mut impl Trac
 
 #[inline]
 fn check(vethernet: &Vethernet, src: MacAddr) -> Result<(), DropReason> {
-    if src == vethernet.mac {
-        return Ok(());
-    }
     if !src.is_valid_source() {
         return Err(DropReason::SourceMacInvalid);
     }
-    let allowed = match &vethernet.source {
-        SourceGuard::Own => false,
-        SourceGuard::List(list) => list.binary_search(&src).is_ok(),
-        SourceGuard::Any => true,
-    };
+    let allowed = src == vethernet.mac
+        || match &vethernet.source {
+            SourceGuard::Own => false,
+            SourceGuard::List(list) => list.binary_search(&src).is_ok(),
+            SourceGuard::Any => true,
+        };
     if allowed { Ok(()) } else { Err(DropReason::SourceMacViolation) }
 }

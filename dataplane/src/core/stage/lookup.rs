@@ -6,8 +6,8 @@ use proto::{DropReason, PortId};
 
 use super::drop_by;
 use crate::core::batch::{Batch, Local, Slot, Targets};
-use crate::core::counters::Cast;
 use crate::core::rule::Rule;
+use crate::core::team::GroupId;
 use crate::core::trace::{Step, Trace};
 use crate::core::view::View;
 
@@ -16,54 +16,69 @@ const FLOW_HASH: FlowHash = FlowHash::SourceMac;
 
 /// Finds the targets of every frame.
 pub(in crate::core) fn run(view: &View, batch: &mut Batch, trace: &mut impl Trace) {
-    for slot in batch.live() {
-        let ingress = batch.ingress[slot];
-        let Some(port) = view.snapshot.port(ingress) else { continue };
-        let found = match &port.role {
-            Role::Vethernet(_) => from_vm(view, ingress, slot, batch),
-            Role::Uplink(_) => from_wire(view, ingress, slot, batch),
-        };
-        match found {
-            Ok((rule, targets)) => {
-                trace.step(slot, Step::Rule(rule));
-                batch.targets[slot] = targets;
+    let Some(port) = view.snapshot.port(batch.ingress) else { return };
+    match &port.role {
+        Role::Vethernet(_) => {
+            for slot in batch.live() {
+                note(from_vm(view, port.id, slot, batch), slot, batch, trace);
             }
-            Err((rule, reason)) => drop_by(rule, slot, reason, batch, trace),
+        }
+        Role::Uplink(_) => {
+            let group = view.team.group_of(port.id);
+            for slot in batch.live() {
+                note(from_wire(view, group, slot, batch), slot, batch, trace);
+            }
         }
     }
 }
 
 type Found = Result<(Rule, Targets), (Rule, DropReason)>;
 
+#[inline]
+fn note(found: Found, slot: Slot, batch: &mut Batch, trace: &mut impl Trace) {
+    match found {
+        Ok((rule, targets)) => {
+            trace.step(slot, Step::Rule(rule));
+            batch.targets[slot] = targets;
+        }
+        Err((rule, reason)) => drop_by(rule, slot, reason, batch, trace),
+    }
+}
+
 /// F4, F5 and F6.
 #[inline]
 fn from_vm(view: &View, ingress: PortId, slot: Slot, batch: &Batch) -> Found {
     let (key, vlan) = (&batch.key[slot], batch.vlan[slot]);
-    let uplink = || view.uplink_of(ingress, vlan, key.flow_hash(FLOW_HASH, vlan));
-    if batch.cast[slot] != Cast::Unicast {
-        return Ok((Rule::F6, Targets { local: Local::Flood, uplink: uplink() }));
+    let group_address = key.dst.is_multicast();
+    if !group_address && let Some(owner) = view.snapshot.fib().lookup(vlan, key.dst) {
+        return if owner == ingress {
+            Err((Rule::F4, DropReason::Hairpin))
+        } else {
+            Ok((Rule::F4, Targets { local: Local::Known(owner), uplink: None }))
+        };
     }
-    match view.snapshot.fib().lookup(vlan, key.dst) {
-        Some(owner) if owner == ingress => Err((Rule::F4, DropReason::Hairpin)),
-        Some(owner) => Ok((Rule::F4, Targets { local: Local::Known(owner), uplink: None })),
-        None => Ok((Rule::F5, Targets { local: Local::Unknown, uplink: uplink() })),
-    }
+    let uplink = view.uplink_of(ingress, vlan, key.flow_hash(FLOW_HASH, vlan));
+    Ok(if group_address {
+        (Rule::F6, Targets { local: Local::Flood, uplink })
+    } else {
+        (Rule::F5, Targets { local: Local::Unknown, uplink })
+    })
 }
 
-/// R5 to R8. None of them names an uplink as target: that is R9.
+/// R5 to R8, for a frame from a member of this group. None of them names an uplink as target: that
+/// is R9.
 #[inline]
-fn from_wire(view: &View, ingress: PortId, slot: Slot, batch: &Batch) -> Found {
-    let vlan = batch.vlan[slot];
-    let group = view.team.group_of(ingress);
+fn from_wire(view: &View, group: Option<GroupId>, slot: Slot, batch: &Batch) -> Found {
+    let (dst, vlan) = (batch.key[slot].dst, batch.vlan[slot]);
     let to = |rule, local| Ok((rule, Targets { local, uplink: None }));
-    if batch.cast[slot] != Cast::Unicast {
+    if dst.is_multicast() {
         return if group.is_some() && group == view.team.designated(vlan) {
             to(Rule::R8, Local::Flood)
         } else {
             Err((Rule::R8, DropReason::NotDesignatedUplink))
         };
     }
-    match view.snapshot.fib().lookup(vlan, batch.key[slot].dst) {
+    match view.snapshot.fib().lookup(vlan, dst) {
         Some(owner) if view.team.accepts(owner, group, batch.now_ns) => {
             to(Rule::R5, Local::Known(owner))
         }

@@ -9,21 +9,9 @@ use proto::frame::edit::TagEdit;
 use proto::frame::key::Tag;
 use proto::{EtherType, VlanId};
 
-use crate::core::batch::{Batch, Candidate};
-use crate::core::trace::Trace;
-use crate::core::view::View;
-
-/// Writes the tag edit of every copy.
-pub(in crate::core) fn run(view: &View, batch: &mut Batch, _trace: &mut impl Trace) {
-    for Candidate { output, .. } in &mut batch.candidates {
-        let Some(port) = view.snapshot.port(output.port) else { continue };
-        let slot = output.frame;
-        output.edit = edit(&port.vlan_mode, &batch.key[slot], batch.vlan[slot]);
-    }
-}
-
+/// What becomes of the frame's tag at a port of this mode.
 #[inline]
-fn edit(mode: &VlanMode, key: &FrameKey, vlan: VlanId) -> TagEdit {
+pub(super) fn tag_edit(mode: &VlanMode, key: &FrameKey, vlan: VlanId) -> TagEdit {
     match (key.tag, leaves_tagged(mode, key, vlan)) {
         (None, false) => TagEdit::Keep,
         (None, true) => TagEdit::Push(Tag { tci: vlan.get() }),

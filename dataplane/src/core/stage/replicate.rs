@@ -6,50 +6,109 @@
 //! Unknown unicast from the wire reaches a port that wants it only by the port's own uplink, as
 //! known unicast does (R6): a physical switch that floods it does so on every link of the host, and
 //! each copy but one is a duplicate.
+//!
+//! A frame of which at least one copy leaves is forwarded; one whose copies were all refused is
+//! dropped for the reason of the first. Each refused copy also counts at the port that refused it.
 
 use policy::snapshot::{Role, Vlan};
-use proto::frame::edit::TagEdit;
 use proto::{DropReason, PortId};
 
-use crate::core::batch::{Batch, Candidate, Local, Output, Slot, Verdict};
-use crate::core::trace::Trace;
+use super::egress;
+use crate::core::batch::{Batch, Local, Output, Slot, Targets, Verdict};
+use crate::core::state::State;
+use crate::core::trace::{Step, Trace};
 use crate::core::view::View;
 
-/// Writes the candidate copies of every frame; drops a frame that has none.
-pub(in crate::core) fn run(view: &View, batch: &mut Batch, _trace: &mut impl Trace) {
-    let mut candidates = std::mem::take(&mut batch.candidates);
+/// Writes the outputs of every frame; drops a frame that has none.
+pub(in crate::core) fn run(view: &View, state: &State, batch: &mut Batch, trace: &mut impl Trace) {
     for slot in batch.live() {
-        let before = candidates.len();
-        let mut copy = |port| candidates.push(candidate(slot, port));
-        local_copies(view, slot, batch, &mut copy);
-        let targets = batch.targets[slot];
-        if let Some(uplink) = targets.uplink {
-            copy(uplink);
+        let Targets { local, uplink } = batch.targets[slot];
+        let mut copies = Copies { slot, view, state, batch, trace, leaves: false, refusal: None };
+        copies.local(local);
+        if let Some(uplink) = uplink {
+            copies.add(uplink);
         }
-        if candidates.len() == before {
-            batch.end(slot, Verdict::Drop(nobody(view, batch, slot)));
+        if !copies.leaves {
+            let reason = copies.refusal.unwrap_or_else(|| nobody(view, local, batch));
+            batch.end(slot, Verdict::Drop(reason));
         }
     }
-    batch.candidates = candidates;
 }
 
-#[inline]
-fn local_copies(view: &View, slot: Slot, batch: &Batch, mut copy: impl FnMut(PortId)) {
-    let (ingress, vlan) = (batch.ingress[slot], view.snapshot.vlan(batch.vlan[slot]));
-    let takes = |port: PortId| port != ingress && view.team.is_up(port);
-    match batch.targets[slot].local {
-        Local::Known(owner) => {
-            copy(owner);
-            let others = vlan.promiscuous.iter().copied().filter(|port| *port != owner);
-            others.filter(|port| takes(*port)).for_each(copy);
+/// The copies of one frame.
+struct Copies<'a, T> {
+    slot: Slot,
+    view: &'a View,
+    state: &'a State,
+    batch: &'a mut Batch,
+    trace: &'a mut T,
+    leaves: bool,
+    refusal: Option<DropReason>,
+}
+
+impl<T: Trace> Copies<'_, T> {
+    /// Adds the copies for local ports.
+    #[inline]
+    fn local(&mut self, local: Local) {
+        let (view, now_ns) = (self.view, self.batch.now_ns);
+        let vlan = view.snapshot.vlan(self.batch.vlan[self.slot]);
+        match local {
+            Local::Known(owner) => {
+                self.add(owner);
+                for port in vlan.promiscuous.iter().filter(|port| **port != owner) {
+                    self.add_taking(*port);
+                }
+            }
+            Local::Unknown => {
+                for port in wanting_unknown(vlan) {
+                    self.add_taking(port);
+                }
+            }
+            Local::UnknownFrom(group) => {
+                let by_its_uplink = |port: &PortId| view.team.accepts(*port, group, now_ns);
+                for port in wanting_unknown(vlan).filter(by_its_uplink) {
+                    self.add_taking(port);
+                }
+            }
+            Local::Flood => {
+                for port in &vlan.flood {
+                    self.add_taking(*port);
+                }
+            }
         }
-        Local::Unknown => wanting_unknown(vlan).filter(|port| takes(*port)).for_each(copy),
-        Local::UnknownFrom(group) => wanting_unknown(vlan)
-            .filter(|port| takes(*port) && view.team.accepts(*port, group, batch.now_ns))
-            .for_each(copy),
-        Local::Flood => {
-            vlan.flood.iter().copied().filter(|port| takes(*port)).for_each(copy);
+    }
+
+    /// Adds a copy for a member of the VLAN, unless the frame is its own or it is down.
+    #[inline]
+    fn add_taking(&mut self, port: PortId) {
+        if port != self.batch.ingress && self.view.team.is_up(port) {
+            self.add(port);
         }
+    }
+
+    /// Adds a copy, if the egress port lets it pass.
+    #[inline]
+    fn add(&mut self, port: PortId) {
+        debug_assert!(!self.wire_to_wire(port), "rule R9");
+        match egress::check(self.slot, port, self.view, self.state, self.batch, self.trace) {
+            Ok(edit) => {
+                self.trace.step(self.slot, Step::Output { port, edit });
+                self.batch.outputs.push(Output { frame: self.slot, port, edit });
+                self.leaves = true;
+            }
+            Err(reason) => {
+                self.trace.step(self.slot, Step::Refused { port, reason });
+                self.state.counters.port(port).tx_drop(reason);
+                self.refusal = self.refusal.or(Some(reason));
+            }
+        }
+    }
+
+    /// What must not happen, whatever the configuration.
+    fn wire_to_wire(&self, to: PortId) -> bool {
+        let role = |id| self.view.snapshot.port(id).map(|port| &port.role);
+        let uplink = |id| matches!(role(id), Some(Role::Uplink(_)));
+        uplink(self.batch.ingress) && uplink(to)
     }
 }
 
@@ -70,15 +129,11 @@ fn wanting_unknown(vlan: &Vlan) -> impl Iterator<Item = PortId> + '_ {
 }
 
 /// Why a frame that found no port at all is dropped.
-fn nobody(view: &View, batch: &Batch, slot: Slot) -> DropReason {
-    let role = view.snapshot.port(batch.ingress[slot]).map(|port| &port.role);
-    match (role, batch.targets[slot].local) {
+fn nobody(view: &View, local: Local, batch: &Batch) -> DropReason {
+    let role = view.snapshot.port(batch.ingress).map(|port| &port.role);
+    match (role, local) {
         (Some(Role::Vethernet(_)), _) => DropReason::NoUplink,
         (_, Local::Flood) => DropReason::NoLocalMember,
         _ => DropReason::UnknownUnicastFromUplink,
     }
-}
-
-const fn candidate(frame: Slot, port: PortId) -> Candidate {
-    Candidate { output: Output { frame, port, edit: TagEdit::Keep }, refused: None }
 }

@@ -234,14 +234,14 @@ impl Switch {
 
     /// Sends one frame in.
     pub(crate) fn send(&mut self, at: InterfaceName, bytes: &[u8]) -> Outcome {
-        self.send_frame(Frame::whole(self.id(at), bytes))
+        self.send_frame(self.id(at), Frame::whole(bytes))
     }
 
     /// Sends one frame in.
-    pub(crate) fn send_frame(&mut self, frame: Frame<'_>) -> Outcome {
+    pub(crate) fn send_frame(&mut self, at: PortId, frame: Frame<'_>) -> Outcome {
         self.trace = StepTrace::default();
         let Self { view, state, batch, trace, now_ns } = self;
-        forward(view, *now_ns, state, &[frame], batch, trace);
+        forward(view, *now_ns, state, at, &[frame], batch, trace);
         let outputs = self.batch.outputs().iter().map(|o| (self.name(o.port), o.edit)).collect();
         Outcome { verdict: self.batch.verdicts()[0], outputs }
     }

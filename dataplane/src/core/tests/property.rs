@@ -8,14 +8,15 @@ use policy::Snapshot;
 use policy::ids::StableIds;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use proto::frame::TagEdit;
 use proto::{DropReason, PortId, Revision};
 
 use super::generate::{Case, NOW_NS, case, team};
 use super::reference::{Expected, Wire};
 use crate::core::counters::{Cast, PortTotals};
 use crate::core::{
-    BURST_MAX, Batch, Event, Frame, NoTrace, Output, Rule, State, StepTrace, Verdict, View,
-    forward, reserve,
+    BURST_MAX, Batch, Event, Frame, NoTrace, Rule, State, StepTrace, Trace, Verdict, View, forward,
+    reserve,
 };
 
 /// How many hosts are tried; each gets up to 80 frames.
@@ -37,61 +38,66 @@ impl Ready {
         let mut ids = StableIds::default();
         let snapshot = Snapshot::build(&case.intent(), Revision::new(1), &mut ids).unwrap();
         let host = case.host(&snapshot);
-        let (mut frames, mut expected) = (Vec::new(), Vec::new());
-        for sent in &case.frames {
-            let (at, bytes) = case.resolve(sent);
-            let segment_bytes = sent.segment_bytes.unwrap_or(bytes.len() as u32);
-            expected.push(host.expect(at, Wire { bytes: &bytes, segment_bytes }, NOW_NS));
+        let mut sent = Vec::new();
+        for frame in &case.frames {
+            let (at, bytes) = case.resolve(frame);
+            let segment_bytes = frame.segment_bytes.unwrap_or(bytes.len() as u32);
+            let expected = host.expect(at, Wire { bytes: &bytes, segment_bytes }, NOW_NS);
             let at = at.and_then(|at| snapshot.ports().find(|port| port.name == at));
             let id = at.map_or(PortId::new(4000).unwrap(), |port| port.id);
-            frames.push((id, bytes, segment_bytes));
+            sent.push(((id, bytes, segment_bytes), expected));
         }
+        // A burst comes from one port.
+        sent.sort_by_key(|((id, ..), _)| *id);
+        let (frames, expected) = sent.into_iter().unzip();
         let team = Arc::new(team(&host, &snapshot));
         Self { view: View { snapshot: Arc::new(snapshot), team }, frames, expected }
     }
 
-    fn frames(&self) -> Vec<Frame<'_>> {
-        let mut frames = Vec::new();
-        for (ingress, bytes, segment_bytes) in &self.frames {
-            let whole = Frame::whole(*ingress, bytes);
-            frames.push(Frame { segment_bytes: *segment_bytes, ..whole });
+    /// The frames in bursts that end at these places too.
+    fn bursts(&self, splits: &[usize]) -> Vec<(PortId, Vec<Frame<'_>>)> {
+        let mut bursts: Vec<(PortId, Vec<Frame<'_>>)> = Vec::new();
+        for (n, (at, bytes, segment_bytes)) in self.frames.iter().enumerate() {
+            let frame = Frame { segment_bytes: *segment_bytes, ..Frame::whole(bytes) };
+            match bursts.last_mut().filter(|_| !splits.contains(&n)) {
+                Some((port, burst)) if port == at && burst.len() < BURST_MAX => burst.push(frame),
+                _ => bursts.push((*at, vec![frame])),
+            }
         }
-        frames
+        bursts
     }
 }
 
 /// What came out of the core for one frame.
-type Seen = (Verdict, Vec<Output>);
+type Seen = (Verdict, Vec<(PortId, TagEdit)>);
 
-/// Runs frames through the core in bursts of these lengths.
-fn run(ready: &Ready, bursts: &[usize]) -> (Vec<Seen>, State, BTreeSet<PortId>) {
+/// Runs a case through the core.
+fn run<T: Trace + Default>(ready: &Ready, splits: &[usize]) -> Run<T> {
     let (mut state, mut batch) = (State::default(), Batch::default());
     reserve(&ready.view, &state, &mut batch);
-    let (mut seen, mut guarded) = (Vec::new(), BTreeSet::new());
-    let all = ready.frames();
-    let mut rest = &all[..];
-    for len in bursts {
-        let (burst, later) = rest.split_at(*len);
-        forward(&ready.view, NOW_NS, &mut state, burst, &mut batch, &mut NoTrace);
+    let (mut seen, mut guarded, mut traces) = (Vec::new(), BTreeSet::new(), Vec::new());
+    for (at, frames) in ready.bursts(splits) {
+        let mut trace = T::default();
+        forward(&ready.view, NOW_NS, &mut state, at, &frames, &mut batch, &mut trace);
         for (n, verdict) in batch.verdicts().iter().enumerate() {
             let own = batch.outputs().iter().filter(|o| o.frame.index() == n);
-            seen.push((*verdict, own.copied().collect()));
+            seen.push((*verdict, own.map(|o| (o.port, o.edit)).collect()));
         }
         for event in batch.events() {
             let Event::BpduGuard { port } = event else { continue };
             guarded.insert(*port);
         }
-        rest = later;
+        traces.push((trace, frames.len()));
     }
-    assert!(rest.is_empty());
-    (seen, state, guarded)
+    Run { seen, state, guarded, traces }
 }
 
-/// As long bursts as can be.
-fn longest(frames: usize) -> Vec<usize> {
-    let mut bursts = vec![BURST_MAX; frames / BURST_MAX];
-    bursts.push(frames % BURST_MAX);
-    bursts
+struct Run<T> {
+    seen: Vec<Seen>,
+    state: State,
+    guarded: BTreeSet<PortId>,
+    /// Of each burst, with its length.
+    traces: Vec<(T, usize)>,
 }
 
 /// What every port has to have counted.
@@ -123,14 +129,15 @@ fn totals(ready: &Ready) -> BTreeMap<PortId, PortTotals> {
 /// The whole comparison for one case.
 fn agrees(case: &Case) -> Result<Vec<Expected>, TestCaseError> {
     let ready = Ready::new(case);
-    let (seen, state, guarded) = run(&ready, &longest(ready.frames.len()));
+    let Run { seen, state, guarded, .. } = run::<NoTrace>(&ready, &[]);
     let snapshot = &ready.view.snapshot;
-    for (n, (seen, expected)) in seen.iter().zip(&ready.expected).enumerate() {
-        let named = |o: &Output| (snapshot.port(o.port).unwrap().name, o.edit);
-        let outputs: Vec<_> = seen.1.iter().map(named).collect();
-        prop_assert_eq!(&seen.0, &expected.verdict, "frame {}: {:?}", n, ready.frames[n]);
+    for (n, ((verdict, outputs), expected)) in seen.iter().zip(&ready.expected).enumerate() {
+        let name = |id: PortId| snapshot.port(id).unwrap().name;
+        let outputs: Vec<_> = outputs.iter().map(|(port, edit)| (name(*port), *edit)).collect();
+        prop_assert_eq!(verdict, &expected.verdict, "frame {}: {:?}", n, ready.frames[n]);
         prop_assert_eq!(&outputs, &expected.outputs, "frame {}: {:?}", n, ready.frames[n]);
     }
+    prop_assert_eq!(seen.len(), ready.frames.len());
     let mut expected_totals = totals(&ready);
     for port in snapshot.ports() {
         let counted = state.counters.port(port.id).read();
@@ -174,17 +181,14 @@ fn every_row_of_the_table_is_met_and_tracing_changes_nothing() {
     let mut runner = TestRunner::new(Config::with_cases(CASES / 10));
     let outcome = runner.run(&case(), |case| {
         let ready = Ready::new(&case);
-        let frames = ready.frames();
-        let burst = &frames[..frames.len().min(BURST_MAX)];
-        let (seen, ..) = run(&ready, &longest(frames.len()));
-        let (mut state, mut batch) = (State::default(), Batch::default());
-        let mut trace = StepTrace::default();
-        forward(&ready.view, NOW_NS, &mut state, burst, &mut batch, &mut trace);
-        for (n, verdict) in batch.verdicts().iter().enumerate() {
-            prop_assert_eq!(verdict, &seen[n].0);
-            let rules = trace.rules(n);
-            prop_assert!(rules.len() <= 1, "one row decides: {rules:?}");
-            met.borrow_mut().extend(rules);
+        let traced = run::<StepTrace>(&ready, &[]);
+        prop_assert_eq!(&traced.seen, &run::<NoTrace>(&ready, &[]).seen);
+        for (trace, frames) in &traced.traces {
+            for n in 0..*frames {
+                let rules = trace.rules(n);
+                prop_assert!(rules.len() <= 1, "one row decides: {rules:?}");
+                met.borrow_mut().extend(rules);
+            }
         }
         Ok(())
     });
@@ -200,24 +204,13 @@ proptest! {
     #[test]
     fn a_burst_may_be_split_anywhere(case in case()) {
         let ready = Ready::new(&case);
-        let mut at: Vec<_> = case.splits.iter().map(|s| s.index(ready.frames.len())).collect();
-        at.sort_unstable();
-        let (mut bursts, mut from) = (Vec::new(), 0);
-        for end in at.into_iter().chain([ready.frames.len()]) {
-            bursts.extend(longest(end - from));
-            from = end;
-        }
-        let (seen, state, guarded) = run(&ready, &bursts);
-        let (whole, whole_state, whole_guarded) = run(&ready, &longest(ready.frames.len()));
-        let same = |a: &[Seen], b: &[Seen]| a.iter().zip(b).all(|(a, b)| {
-            let ports = |s: &Seen| s.1.iter().map(|o| (o.port, o.edit)).collect::<Vec<_>>();
-            a.0 == b.0 && ports(a) == ports(b)
-        });
-        prop_assert!(same(&seen, &whole));
-        prop_assert_eq!(guarded, whole_guarded);
+        let splits: Vec<_> = case.splits.iter().map(|s| s.index(ready.frames.len())).collect();
+        let (split, whole) = (run::<NoTrace>(&ready, &splits), run::<NoTrace>(&ready, &[]));
+        prop_assert_eq!(&split.seen, &whole.seen);
+        prop_assert_eq!(&split.guarded, &whole.guarded);
         for port in ready.view.snapshot.ports() {
-            let (a, b) = (state.counters.port(port.id), whole_state.counters.port(port.id));
-            prop_assert_eq!(a.read(), b.read());
+            let [a, b] = [&split, &whole].map(|run| run.state.counters.port(port.id).read());
+            prop_assert_eq!(a, b);
         }
     }
 
@@ -228,12 +221,12 @@ proptest! {
         let uplink = |id: PortId| ready.view.snapshot.port(id).is_some_and(|port| {
             matches!(port.role, policy::snapshot::Role::Uplink(_))
         });
-        let (seen, ..) = run(&ready, &longest(ready.frames.len()));
+        let seen = run::<NoTrace>(&ready, &[]).seen;
         for ((at, ..), (_, outputs)) in ready.frames.iter().zip(&seen) {
-            prop_assert!(!uplink(*at) || outputs.iter().all(|o| !uplink(o.port)));
-            prop_assert!(outputs.iter().filter(|o| uplink(o.port)).count() <= 1);
-            prop_assert!(outputs.iter().all(|o| o.port != *at));
-            let ports: BTreeSet<_> = outputs.iter().map(|o| o.port).collect();
+            let ports: BTreeSet<_> = outputs.iter().map(|(port, _)| *port).collect();
+            prop_assert!(!uplink(*at) || !ports.iter().any(|port| uplink(*port)));
+            prop_assert!(ports.iter().filter(|port| uplink(**port)).count() <= 1);
+            prop_assert!(!ports.contains(at));
             prop_assert_eq!(ports.len(), outputs.len(), "one copy a port");
         }
     }
