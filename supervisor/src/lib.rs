@@ -16,6 +16,7 @@ pub mod options;
 pub mod push;
 pub mod revision;
 mod session;
+pub mod shell;
 pub mod state;
 pub mod store;
 mod waiting;
