@@ -250,7 +250,14 @@ impl Worker {
             match frame.adopt(&self.pool) {
                 Ok(frame) => {
                     let cast = cast_of(&frame);
-                    self.egress.stage(frame, cast, port, &mut self.ports, &self.pool, &self.state.counters);
+                    self.egress.stage(
+                        frame,
+                        cast,
+                        port,
+                        &mut self.ports,
+                        &self.pool,
+                        &self.state.counters,
+                    );
                 }
                 Err(_) => counters.tx_drop(DropReason::NoMemory),
             }
@@ -296,7 +303,14 @@ impl Worker {
                     let head = self.received.get(frame.index()).map(Frame::head);
                     let Some(key) = head.and_then(proto::frame::parse) else { continue };
                     self.last_acl_log_ns = now_ns;
-                    Notice::AclLog(Box::new(AclMatch { port, direction, acl, sequence, action, key }))
+                    Notice::AclLog(Box::new(AclMatch {
+                        port,
+                        direction,
+                        acl,
+                        sequence,
+                        action,
+                        key,
+                    }))
                 }
             };
             // A log line may be lost under load; a guard event comes again with the next BPDU.
@@ -358,9 +372,10 @@ impl std::fmt::Debug for Command {
 /// segments, so that it is not held against the MTU as a whole.
 fn segment_bytes(frame: &Frame) -> u32 {
     let len = frame.len_bytes();
-    let segment = frame.offload().gso.map_or(len, |gso| {
-        len.min(usize::from(gso.header_len) + usize::from(gso.size))
-    });
+    let segment = frame
+        .offload()
+        .gso
+        .map_or(len, |gso| len.min(usize::from(gso.header_len) + usize::from(gso.size)));
     segment as u32
 }
 

@@ -124,7 +124,12 @@ impl Ports {
 
     /// Notes whether a port gave frames. One that has given none for long goes to sleep; false:
     /// it did, and left the round, so the next port stands at its number now.
-    pub(super) fn note(&mut self, id: PortId, pool: &Pool, was_busy: bool) -> Result<bool, PortGone> {
+    pub(super) fn note(
+        &mut self,
+        id: PortId,
+        pool: &Pool,
+        was_busy: bool,
+    ) -> Result<bool, PortGone> {
         let Some(entry) = self.get_mut(id) else { return Ok(true) };
         if was_busy {
             entry.idle_rounds = 0;
