@@ -98,14 +98,17 @@ impl StableIds {
     /// Gives back the slots of ports that are neither `kept` nor reserved.
     pub(crate) fn retain_ports(&mut self, kept: impl Fn(&InterfaceName) -> bool) {
         let reserved = &self.reserved;
-        for (_, slot) in self.ports.extract_if(.., |name, _| !kept(name) && !reserved.contains(name)) {
+        for (_, slot) in
+            self.ports.extract_if(.., |name, _| !kept(name) && !reserved.contains(name))
+        {
             self.free_ports.push_back(slot);
         }
     }
 
     /// Gives back the counters of entries that are not `kept`.
     pub(crate) fn retain_rules(&mut self, kept: impl Fn(&Name, Sequence) -> bool) {
-        for (_, counter) in self.rules.extract_if(.., |(name, sequence), _| !kept(name, *sequence)) {
+        for (_, counter) in self.rules.extract_if(.., |(name, sequence), _| !kept(name, *sequence))
+        {
             self.free_rules.push_back(counter);
         }
     }

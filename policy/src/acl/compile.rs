@@ -1,10 +1,25 @@
 //! Access lists compiled to a structure whose cost hardly depends on the number of rules.
+//!
+//! Where it sits: [`Snapshot::build`](crate::Snapshot::build) compiles each list once, the core calls
+//! [`CompiledAcl::eval`] for each frame. Invariant: the outcome is that of the reference matcher for
+//! every frame (property tests). Not here: the tables (`vectors`) and the search in them (`eval`).
+//!
+//! # Why bit vectors
+//!
+//! A decision tree or a tuple space is fast on friendly lists, but a user can write lists that make a
+//! tree copy rules without end, or give each rule a tuple of its own: random prefix lengths and
+//! wildcards that are not contiguous do. Bit vectors with a summary have no such list. Their cost is
+//! one AND of two-step table lookups for each 16 bits of the key that some rule asks about, then the
+//! words that the summary leaves, usually one; memory has a fixed bound (see `vectors`). A list of
+//! which the outcome is constant, such as `permit ip any any`, has no tables at all.
 
 use proto::VlanId;
-use proto::frame::FrameKey;
+use proto::frame::{FrameKey, L3};
 
-use super::reference;
-use super::rule::{Acl, Action, Rule, Sequence, AclKind};
+use super::condition::{Condition, chunk, conditions};
+use super::eval::{ipv4_chunks, ipv6_chunks, mac_chunks};
+use super::rule::{Acl, AclKind, Action, Match, Sequence};
+use super::vectors::{BitVectors, ROWS_BYTES_MAX};
 use crate::config::Name;
 use crate::ids::StableIds;
 
@@ -13,8 +28,15 @@ use crate::ids::StableIds;
 pub struct CompiledAcl {
     name: Name,
     kind: AclKind,
-    rules: Vec<(Sequence, Rule, RuleCounterId)>,
-    implicit: RuleCounterId,
+    /// What frames must have as network layer for the list to speak of them.
+    l3: L3,
+    search: Search,
+    /// What each entry of the tables decides.
+    decisions: Box<[Decision]>,
+    /// When no entry matches: the first rule that asks for nothing, else the implicit deny.
+    otherwise: Decision,
+    implicit: Decision,
+    rules: Box<[(Sequence, RuleCounterId)]>,
 }
 
 /// What a list says of a frame.
@@ -34,13 +56,62 @@ pub struct Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleCounterId(pub u32);
 
+/// Why a list cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AclError {
+    /// More rules than [`CompiledAcl::RULES_MAX`].
+    #[error("has {0} rules, at most {max} are possible", max = CompiledAcl::RULES_MAX)]
+    TooManyRules(usize),
+    /// A MAC rule in an IP list or the other way round.
+    #[error("entry {sequence} does not belong into a list of kind `{kind}`")]
+    WrongKind {
+        /// The entry.
+        sequence: Sequence,
+        /// The kind of the list.
+        kind: AclKind,
+    },
+}
+
+/// How the first match is found.
+#[derive(Debug)]
+enum Search {
+    /// Every frame that the list speaks of has the same outcome.
+    Constant,
+    /// By tables, for the rules before the first that asks for nothing.
+    Tables(BitVectors),
+}
+
 impl CompiledAcl {
-    /// Compiles a list; `ids` gives its entries their counters.
-    #[must_use]
-    pub fn compile(name: &Name, acl: &Acl, ids: &mut StableIds) -> Self {
-        let rules =
-            acl.rules().map(|(s, rule)| (s, rule.clone(), ids.allot_rule(name, s))).collect();
-        Self { name: name.clone(), kind: acl.kind, rules, implicit: ids.allot_rule(name, 0) }
+    /// How many rules a list may have. Its tables stay below 64 MiB even when every rule asks about
+    /// everything with wildcards and ranges that have nothing in common.
+    pub const RULES_MAX: usize = 16_384;
+
+    /// Compiles a list; `ids` gives its entries their counters, and 0 the one of the implicit deny.
+    ///
+    /// # Errors
+    /// The list is too long or has a rule of another kind; `ids` may have given counters even so.
+    pub fn compile(name: &Name, acl: &Acl, ids: &mut StableIds) -> Result<Self, AclError> {
+        let count = acl.rules().count();
+        if count > Self::RULES_MAX {
+            return Err(AclError::TooManyRules(count));
+        }
+        let mut rules = Vec::with_capacity(count);
+        for (sequence, rule) in acl.rules() {
+            if matches!(rule.matches, Match::Mac(_)) != (acl.kind == AclKind::Mac) {
+                return Err(AclError::WrongKind { sequence, kind: acl.kind });
+            }
+            rules.push((sequence, ids.allot_rule(name, sequence)));
+        }
+        let counter = ids.allot_rule(name, 0);
+        let implicit = Decision { action: Action::Deny, sequence: 0, counter, log: false };
+        let (search, decisions, otherwise) = compile_rules(acl, &rules, implicit, ROWS_BYTES_MAX);
+        let l3 = match acl.kind {
+            AclKind::Mac => L3::Other,
+            AclKind::Ipv4 => L3::Ipv4,
+            AclKind::Ipv6 => L3::Ipv6,
+        };
+        let (name, rules) = (name.clone(), rules.into());
+        Ok(Self { name, kind: acl.kind, l3, search, decisions, otherwise, implicit, rules })
     }
 
     /// The list's name.
@@ -49,21 +120,90 @@ impl CompiledAcl {
         &self.name
     }
 
-    /// The first rule that matches, else the implicit deny.
+    /// What the list speaks of.
+    #[must_use]
+    pub const fn kind(&self) -> AclKind {
+        self.kind
+    }
+
+    /// Every rule in order with its counter, then the implicit deny as number 0.
+    pub fn rules(&self) -> impl Iterator<Item = (Sequence, RuleCounterId)> {
+        self.rules.iter().copied().chain([(0, self.implicit.counter)])
+    }
+
+    /// What the list says of every frame that it speaks of, when that does not depend on the frame.
+    #[must_use]
+    pub const fn constant(&self) -> Option<Decision> {
+        match &self.search {
+            Search::Constant => Some(self.otherwise),
+            Search::Tables(_) => None,
+        }
+    }
+
+    /// What the tables of the list take, in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        match &self.search {
+            Search::Constant => 0,
+            Search::Tables(tables) => tables.size_bytes(),
+        }
+    }
+
+    /// The first rule that matches a frame of `vlan`, else the implicit deny.
+    ///
+    /// The caller chooses the list by what the frame is; for a frame that the list does not speak of
+    /// the outcome is the implicit deny.
     #[must_use]
     #[inline]
     pub fn eval(&self, key: &FrameKey, vlan: VlanId) -> Decision {
-        let matched = self.rules.iter().find(|(_, r, _)| reference::matches(self.kind, r, key, vlan));
-        match matched {
-            Some((sequence, rule, counter)) => Decision {
-                action: rule.action,
-                sequence: *sequence,
-                counter: *counter,
-                log: rule.log,
-            },
-            None => {
-                Decision { action: Action::Deny, sequence: 0, counter: self.implicit, log: false }
-            }
+        if key.l3 != self.l3 {
+            return self.implicit;
+        }
+        match &self.search {
+            Search::Constant => self.otherwise,
+            Search::Tables(tables) => self.look_up(tables, key, vlan),
         }
     }
+
+    fn look_up(&self, tables: &BitVectors, key: &FrameKey, vlan: VlanId) -> Decision {
+        const IPV4: usize = chunk::IPV4_COUNT;
+        const IPV6: usize = chunk::IPV6_COUNT;
+        const MAC: usize = chunk::MAC_COUNT;
+        let entry = match self.kind {
+            AclKind::Mac => tables.first::<MAC, { 2 * MAC }>(&mac_chunks(key, vlan)),
+            AclKind::Ipv4 => tables.first::<IPV4, { 2 * IPV4 }>(&ipv4_chunks(key)),
+            AclKind::Ipv6 => tables.first::<IPV6, { 2 * IPV6 }>(&ipv6_chunks(key)),
+        };
+        entry.and_then(|entry| self.decisions.get(entry)).copied().unwrap_or(self.otherwise)
+    }
 }
+
+/// The tables of a list, what each entry of them decides, and what is decided when none matches.
+fn compile_rules(
+    acl: &Acl,
+    counters: &[(Sequence, RuleCounterId)],
+    implicit: Decision,
+    rows_bytes_max: usize,
+) -> (Search, Box<[Decision]>, Decision) {
+    let (mut asking, mut decisions, mut otherwise) = (Vec::new(), Vec::new(), implicit);
+    for ((sequence, rule), (_, counter)) in acl.rules().zip(counters) {
+        let Some(conditions) = conditions(acl.kind, &rule.matches) else { continue };
+        let decision = Decision { action: rule.action, sequence, counter: *counter, log: rule.log };
+        if conditions.iter().all(|condition| *condition == Condition::Any) {
+            // Nothing behind a rule that matches everything can be reached.
+            otherwise = decision;
+            break;
+        }
+        asking.push(conditions);
+        decisions.push(decision);
+    }
+    if asking.is_empty() {
+        return (Search::Constant, Box::default(), otherwise);
+    }
+    let (tables, rule_of_entry) = BitVectors::build(&asking, rows_bytes_max);
+    let of_entry = rule_of_entry.iter().map(|rule| decisions[*rule]).collect();
+    (Search::Tables(tables), of_entry, otherwise)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,13 @@
 //! Access lists: rules as values, and the compiled form that the core evaluates.
 
 pub mod compile;
+mod condition;
+mod eval;
 pub mod reference;
 pub mod rule;
+mod vectors;
 
-pub use compile::{CompiledAcl, Decision, RuleCounterId};
+pub use compile::{AclError, CompiledAcl, Decision, RuleCounterId};
 
 pub use rule::{
     Acl, AclKind, Action, AddressMatch, Entry, IcmpMatch, IpMatch, MacMatch, MacPattern, Match,

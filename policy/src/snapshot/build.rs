@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 
 use proto::{DropReason, InterfaceName, MacAddr, PortId, Revision, VlanId};
 
-use super::{
-    AclIndex, Acls, Port, Role, Snapshot, SourceGuard, Uplink, Vethernet, Vlan, VlanMode,
-};
+use super::{AclIndex, Acls, Port, Role, Snapshot, SourceGuard, Uplink, Vethernet, Vlan, VlanMode};
 use crate::acl::{AclKind, CompiledAcl};
 use crate::config::{AclBinding, ChannelMode, MacAllow, Name};
 use crate::fib::Fib;
 use crate::ids::StableIds;
 use crate::intent::{HostIntent, PortIntent, PortMode, PortRole};
 use crate::problem::Problem;
+
+/// Where each access list stands in the snapshot, and of what kind it is.
+type AclIndexes = BTreeMap<Name, (AclIndex, AclKind)>;
 
 /// Smallest and largest MTU of a port, in bytes.
 const MTU_RANGE: std::ops::RangeInclusive<u16> = 576..=9216;
@@ -85,20 +86,27 @@ impl Builder<'_> {
         self.problems.push(Problem { span: None, path, message, hint });
     }
 
-    fn acls(&mut self) -> (Box<[CompiledAcl]>, BTreeMap<Name, (AclIndex, AclKind)>) {
+    fn acls(&mut self) -> (Box<[CompiledAcl]>, AclIndexes) {
         let (mut compiled, mut indexes) = (Vec::new(), BTreeMap::new());
         for (name, acl) in &self.intent.acls {
             let Ok(index) = u16::try_from(compiled.len()) else {
                 self.problem(name, "more access lists than a host can have".to_owned());
                 break;
             };
-            indexes.insert(name.clone(), (AclIndex(index), acl.kind));
-            compiled.push(CompiledAcl::compile(name, acl, &mut self.ids));
+            match CompiledAcl::compile(name, acl, &mut self.ids) {
+                Ok(acl) => {
+                    indexes.insert(name.clone(), (AclIndex(index), acl.kind()));
+                    compiled.push(acl);
+                }
+                Err(error) => {
+                    self.problem(format!("{} access-list {name}", acl.kind), error.to_string())
+                }
+            }
         }
         (compiled.into(), indexes)
     }
 
-    fn ports(&mut self, acls: &BTreeMap<Name, (AclIndex, AclKind)>) -> Vec<Port> {
+    fn ports(&mut self, acls: &AclIndexes) -> Vec<Port> {
         let mut ports = Vec::new();
         for (name, port) in &self.intent.ports {
             let id = match self.ids.allot_port(*name) {
@@ -110,7 +118,10 @@ impl Builder<'_> {
             };
             if !MTU_RANGE.contains(&port.mtu_bytes) {
                 let range = format!("{}..{}", MTU_RANGE.start(), MTU_RANGE.end());
-                self.problem(name, format!("mtu {} is out of range, expected {range}", port.mtu_bytes));
+                self.problem(
+                    name,
+                    format!("mtu {} is out of range, expected {range}", port.mtu_bytes),
+                );
             }
             let acl_in = self.binding(name, &port.acl_in, acls);
             let acl_out = self.binding(name, &port.acl_out, acls);
@@ -129,12 +140,7 @@ impl Builder<'_> {
         ports
     }
 
-    fn binding(
-        &mut self,
-        port: &InterfaceName,
-        binding: &AclBinding,
-        acls: &BTreeMap<Name, (AclIndex, AclKind)>,
-    ) -> Acls {
+    fn binding(&mut self, port: &InterfaceName, binding: &AclBinding, acls: &AclIndexes) -> Acls {
         let mut find = |name: &Option<Name>, kind: AclKind| {
             let name = name.as_ref()?;
             match acls.get(name) {
@@ -167,7 +173,10 @@ impl Builder<'_> {
             PortRole::Vethernet(role) => {
                 if !role.mac.is_valid_source() {
                     let reason = DropReason::SourceMacInvalid.help();
-                    self.problem(name, format!("{} cannot be the address of a vNIC: {reason}", role.mac));
+                    self.problem(
+                        name,
+                        format!("{} cannot be the address of a vNIC: {reason}", role.mac),
+                    );
                 }
                 Role::Vethernet(Vethernet {
                     mac: role.mac,
