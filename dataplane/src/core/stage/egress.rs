@@ -15,7 +15,7 @@ use crate::core::view::View;
 ///
 /// The MTU is of the payload after Ethernet header and outer tag. Of a super-frame its segments
 /// count, not its length.
-#[inline]
+#[inline(always)] // Seven arguments and a result of two words: a call costs as much as the checks.
 pub(super) fn check(
     slot: Slot,
     port: PortId,
