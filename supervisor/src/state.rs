@@ -196,3 +196,6 @@ impl State {
         self.modules.values_mut().filter_map(push).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
