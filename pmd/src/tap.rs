@@ -163,7 +163,7 @@ impl TapPort {
         if len < ETHERNET_HEADER_BYTES {
             return Ok(Read::Dropped(DropReason::Malformed));
         }
-        match vnet::decode(&header, len) {
+        match vnet::decode(&header, frame.head(), len) {
             Ok(offload) => {
                 frame.set_offload(offload);
                 Ok(Read::Frame(frame))

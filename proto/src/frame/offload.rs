@@ -34,7 +34,8 @@ pub struct Gso {
     pub kind: GsoKind,
     /// Payload bytes of each segment; above 0.
     pub size: u16,
-    /// Length of all headers up to the payload, as the sender said; a hint, to be re-derived.
+    /// Length of all headers up to the payload, read from the headers (what a sender says is a
+    /// hint and often wrong).
     pub header_len: u16,
     /// The sender set CWR, which belongs on the first segment only (`VIRTIO_NET_HDR_GSO_ECN`).
     pub ecn: bool,
