@@ -14,6 +14,9 @@ use proto::rpc::operator;
 use proto::rpc::operator::operator_client::OperatorClient;
 use tonic::transport::Endpoint;
 
+/// How often the supervisor is killed in the middle of applies.
+const KILLS: u64 = 40;
+
 /// `weft-supervisor`, killed when the value is dropped.
 struct Daemon {
     child: Child,
@@ -85,10 +88,10 @@ async fn apply_until_gone(operator: Operator, first: u32) -> (Option<(u32, u64)>
 #[tokio::test]
 async fn a_kill_loses_no_acknowledged_revision() {
     let directory = tempfile::tempdir().unwrap();
-    // Moments between none and many commits, the same in every run.
-    let waits_ms = [1, 40, 3, 17, 90, 8, 25, 60, 5, 33, 12, 50];
     let (mut next, mut newest) = (2, 0);
-    for wait_ms in waits_ms {
+    for round in 0..KILLS {
+        // Moments between none and many commits, spread by a prime.
+        let wait_ms = round * 17 % 61;
         let mut daemon = Daemon::spawn(directory.path());
         let operator = daemon.operator().await;
         let applying = tokio::spawn(apply_until_gone(operator, next));
@@ -114,7 +117,7 @@ async fn a_kill_loses_no_acknowledged_revision() {
         assert_eq!(running.text.matches("  name N").count(), vlans.len());
         (next, newest) = (last + 1, running.revision);
     }
-    assert!(next > 12, "hardly anything was applied: {next}");
+    assert!(next > 40, "hardly anything was applied: {next}");
 }
 
 #[tokio::test]

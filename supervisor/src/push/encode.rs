@@ -327,3 +327,6 @@ fn port_report(port: &rpc::PortCounters) -> PortReport {
 fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(TEXT_LEN_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests;

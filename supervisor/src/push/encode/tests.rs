@@ -1,0 +1,213 @@
+//! Messages against what they have to say, and against what no dataplane should say.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use policy::arbitrary::config_pair;
+use policy::compile::{Binding, compile};
+use policy::{Config, validate};
+use proptest::prelude::*;
+use proto::{MacAddr, ModuleId};
+
+use super::*;
+
+/// What a host with two NICs and three vNICs has to know.
+fn intent(config: &Config) -> HostIntent {
+    let binding = |(n, profile): (u32, &str)| Binding {
+        veth: VethId::new(n).unwrap(),
+        vm: format!("vm{n}"),
+        adapter: "eth0".to_owned(),
+        mac: MacAddr::from_u64(0x0200_0000_0000 | u64::from(n)),
+        profile: profile.parse().unwrap(),
+        module: ModuleId::FIRST_HOST,
+    };
+    let bindings: Vec<Binding> = [(1, "WEB"), (2, "DB"), (3, "UP")].map(binding).into();
+    compile(config, ModuleId::FIRST_HOST, &[1, 2], bindings.iter())
+}
+
+fn pushed(push: Push) -> rpc::push::Body {
+    let message = message(Term::new(4), Message::Push(Revision::new(9), push));
+    assert_eq!(message.term, 4);
+    match message.body {
+        Some(rpc::to_dataplane::Body::Push(push)) => {
+            assert_eq!(push.revision, 9);
+            push.body.unwrap()
+        }
+        other => panic!("expected a push, got {other:?}"),
+    }
+}
+
+fn full(intent: &HostIntent) -> rpc::HostIntent {
+    match pushed(Push::Full(Arc::new(intent.clone()))) {
+        rpc::push::Body::Full(intent) => intent,
+        other => panic!("expected a whole state, got {other:?}"),
+    }
+}
+
+/// The objects of one kind by their key, with a difference applied.
+fn merged<K: Ord, V>(old: Vec<V>, changed: Vec<V>, removed: &[K], key: impl Fn(&V) -> K) -> Vec<V> {
+    let mut all: BTreeMap<K, V> = old.into_iter().map(|v| (key(&v), v)).collect();
+    all.retain(|k, _| !removed.contains(k));
+    all.extend(changed.into_iter().map(|v| (key(&v), v)));
+    all.into_values().collect()
+}
+
+fn sorted(mut of: rpc::HostIntent) -> rpc::HostIntent {
+    of.vlans.sort_by_key(|v| v.id);
+    of.access_lists.sort_by(|a, b| a.name.cmp(&b.name));
+    of.ports.sort_by(|a, b| a.name.cmp(&b.name));
+    of
+}
+
+proptest! {
+    #[test]
+    fn a_difference_on_the_wire_leads_to_the_new_state((old, new) in config_pair()) {
+        let (old, new) = (intent(&old), intent(&new));
+        let delta = Box::new(IntentDelta::between(&old, &new));
+        let rpc::push::Body::Delta(delta) = pushed(Push::Delta(Revision::new(8), delta)) else {
+            panic!("expected a difference");
+        };
+        prop_assert_eq!(delta.base_revision, 8);
+        let held = full(&old);
+        let result = rpc::HostIntent {
+            vlans: merged(held.vlans, delta.vlans, &delta.removed_vlans, |v| v.id),
+            access_lists: merged(
+                held.access_lists,
+                delta.access_lists,
+                &delta.removed_access_lists,
+                |a| a.name.clone(),
+            ),
+            ports: merged(held.ports, delta.ports, &delta.removed_ports, |p| p.name.clone()),
+        };
+        prop_assert_eq!(sorted(result), sorted(full(&new)));
+    }
+}
+
+#[test]
+fn a_port_says_everything_that_holds_for_it() {
+    let text = "vlan 10-12\n\
+        ip access-list L\n  10 permit tcp any any eq 80\n  20 remark the rest\n\
+        port-profile type vethernet WEB\n  switchport access vlan 10\n  ip port access-group L in\n\
+        mac-address allow 0200.0000.00aa\n  switchport promiscuous\n  pinning id 2\n  mtu 9000\n\
+        state enabled\n\
+        port-profile type ethernet UP\n  switchport mode trunk\n\
+        switchport trunk allowed vlan 10,12\n  channel-group auto mode on mac-pinning\n\
+        host-traffic\n  state enabled\n\
+        interface ethernet3/1\n  inherit port-profile UP\n";
+    let config = validate::check(&Config::default(), text).unwrap().config;
+    let sent = full(&intent(&config));
+    let port = |name: &str| sent.ports.iter().find(|p| p.name == name).unwrap();
+
+    let list = &sent.access_lists[0];
+    assert_eq!((list.name.as_str(), list.kind.as_str()), ("L", "ip"));
+    assert_eq!(list.entries, ["10 permit tcp any any eq 80", "20 remark the rest"]);
+    let web = port("Vethernet1");
+    assert_eq!((web.profile.as_str(), web.admin_up, web.mtu_bytes), ("WEB", true, 9000));
+    assert_eq!(web.mode, Some(rpc::port::Mode::AccessVlan(10)));
+    assert_eq!(web.acl_in.as_ref().map(|acl| acl.ip.as_str()), Some("L"));
+    assert!(web.promiscuous && !web.uufb_disabled && !web.bpdu_guard);
+    assert_eq!(
+        web.role,
+        Some(rpc::port::Role::Vethernet(rpc::VethernetRole {
+            vm: "vm1".to_owned(),
+            adapter: "eth0".to_owned(),
+            mac: "02:00:00:00:00:01".to_owned(),
+            allowed_macs: vec!["02:00:00:00:00:aa".to_owned()],
+            any_mac: false,
+            pinned_nic: 2,
+        }))
+    );
+    let uplink = port("Ethernet3/1");
+    let trunk = rpc::Trunk { native_vlan: 1, allowed_vlans: "10,12".to_owned() };
+    assert_eq!(uplink.mode, Some(rpc::port::Mode::Trunk(trunk)));
+    assert_eq!(
+        uplink.role,
+        Some(rpc::port::Role::Uplink(rpc::UplinkRole {
+            nic: 1,
+            channel_group: 1,
+            channel_mode: "on mac-pinning".to_owned(),
+            host_traffic: true,
+        }))
+    );
+    assert!(!port("Ethernet3/2").admin_up);
+}
+
+fn good_hello() -> rpc::Hello {
+    let nic = |number| rpc::Nic { number, ifname: "ens\n1".to_owned(), ..Default::default() };
+    rpc::Hello {
+        host_uuid: "01234567-89ab-cdef-0123-456789abcdef".to_owned(),
+        name: "h1\u{1b}[31m".to_owned(),
+        protocol: PROTOCOL_VERSION,
+        nics: vec![nic(2), nic(1)],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_hello_is_taken_without_what_could_hurt_a_terminal() {
+    let taken = hello("here".to_owned(), good_hello()).unwrap();
+    assert_eq!(taken.name, "h1[31m");
+    let nics: Vec<(u8, &str)> = taken.nics.iter().map(|n| (n.number, n.ifname.as_str())).collect();
+    assert_eq!(nics, [(1, "ens1"), (2, "ens1")]);
+}
+
+#[test]
+fn a_hello_that_makes_no_sense_is_refused() {
+    let refused = |change: fn(&mut rpc::Hello)| {
+        let mut wrong = good_hello();
+        change(&mut wrong);
+        hello("here".to_owned(), wrong).unwrap_err().to_string()
+    };
+    assert!(refused(|h| h.protocol = 2).contains("speaks version 2"));
+    assert!(refused(|h| h.host_uuid = "h1".to_owned()).contains("`h1` is not a UUID"));
+    assert!(refused(|h| h.nics[0].number = 33).contains("NIC number 33"));
+    assert!(refused(|h| h.nics[0].number = 1).contains("NIC number 1"));
+    assert!(refused(|h| h.attachments.push(rpc::Attachment::default())).contains("vEthernet 0"));
+}
+
+fn said(body: rpc::from_dataplane::Body) -> Option<Event> {
+    event(SessionId(1), rpc::FromDataplane { body: Some(body) }).unwrap()
+}
+
+#[test]
+fn counters_that_make_no_sense_are_left_out() {
+    let port = |name: &str| rpc::PortCounters { name: name.to_owned(), ..Default::default() };
+    let entry = |vlan, mac: &str| rpc::MacEntry {
+        vlan,
+        mac: mac.to_owned(),
+        port: "Vethernet1".to_owned(),
+    };
+    let rule = |matches| rpc::RuleCounter { matches, ..Default::default() };
+    let counters = rpc::Counters {
+        ports: vec![port("Vethernet1"), port("what?"), port("Vethernet0")],
+        macs: vec![entry(10, "02:00:00:00:00:01"), entry(0, "02:00:00:00:00:01"), entry(1, "x")],
+        rules: vec![rule(u64::MAX), rule(1)],
+        ..Default::default()
+    };
+    let Some(Event::Report(_, report)) = said(rpc::from_dataplane::Body::Counters(counters)) else {
+        panic!("expected a report");
+    };
+    assert_eq!((report.ports.len(), report.macs.len()), (1, 1));
+    assert_eq!(report.rules.values().copied().collect::<Vec<_>>(), [u64::MAX]);
+}
+
+#[test]
+fn an_unknown_message_is_left_out_and_a_second_hello_is_not() {
+    let unknown = event(SessionId(1), rpc::FromDataplane { body: None }).unwrap();
+    assert!(unknown.is_none());
+    let body = Some(rpc::from_dataplane::Body::Hello(good_hello()));
+    assert!(event(SessionId(1), rpc::FromDataplane { body }).is_err());
+}
+
+#[test]
+fn a_refusal_is_bounded() {
+    let problem = rpc::Problem { path: "p".repeat(10_000), message: "m".to_owned() };
+    let rejected = rpc::Rejected { revision: 5, problems: vec![problem; 1000] };
+    let Some(Event::Rejected(_, revision, problems)) =
+        said(rpc::from_dataplane::Body::Rejected(rejected))
+    else {
+        panic!("expected a refusal");
+    };
+    assert_eq!((revision.get(), problems.len()), (5, PROBLEMS_MAX));
+    assert_eq!(problems[0].path.len(), TEXT_LEN_MAX);
+}
