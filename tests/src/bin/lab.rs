@@ -11,7 +11,6 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use nix::sys::signal::{SigSet, Signal};
 use tests::daemons::Deployment;
 use tests::demo;
 use tests::error::LabError;
@@ -176,18 +175,10 @@ fn exec(file: &Path, node: &str, command: &[String]) -> anyhow::Result<bool> {
     Err(error).context("cannot start `ip netns exec`")
 }
 
-/// From here on SIGINT and SIGTERM make every wait end, so that the lab unwinds. Must come before
-/// any other thread is started: they inherit the mask.
+/// From here on SIGINT, SIGTERM and SIGHUP make every wait end, so that the lab unwinds.
+///
+/// By handler and not by a blocked mask: the daemons would inherit the mask, and not hear their own
+/// SIGTERM.
 fn catch_signals() -> anyhow::Result<()> {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGINT);
-    signals.add(Signal::SIGTERM);
-    signals.add(Signal::SIGHUP);
-    signals.thread_block().context("cannot block signals")?;
-    std::thread::spawn(move || {
-        if signals.wait().is_ok() {
-            interrupt();
-        }
-    });
-    Ok(())
+    ctrlc::set_handler(interrupt).context("cannot handle signals")
 }
