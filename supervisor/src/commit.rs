@@ -84,6 +84,14 @@ struct Prepared {
     hosts: Vec<(ModuleRecord, Arc<HostIntent>, bool)>,
 }
 
+impl Prepared {
+    /// What the hosts would refuse.
+    fn dry_run(&self) -> Vec<Problem> {
+        let changed = self.hosts.iter().filter(|(_, _, changes)| *changes);
+        changed.flat_map(|(record, intent, _)| compile::dry_run(record, intent)).collect()
+    }
+}
+
 impl State {
     /// An operator applies configuration.
     pub(crate) fn apply(
@@ -106,6 +114,10 @@ impl State {
         let mut draft = Draft::new(RevisionKind::Config, apply.comment.clone());
         draft.config = Some(Arc::new(config));
         let prepared = self.prepare(draft);
+        let problems = prepared.dry_run();
+        if !problems.is_empty() {
+            return reply(ApplyOutcome { problems, ..Default::default() });
+        }
         outcome.ports = self.port_changes(&prepared);
         if apply.dry_run {
             return reply(outcome);
@@ -154,7 +166,11 @@ impl State {
         let prepared = self.prepare(draft);
         let attached = compile::attached(&prepared.bindings);
         let check = |binding| compile::check_binding(&prepared.config, binding, &attached).err();
-        let problems: Vec<Problem> = prepared.draft.bindings.values().filter_map(check).collect();
+        let mut problems: Vec<Problem> =
+            prepared.draft.bindings.values().filter_map(check).collect();
+        if problems.is_empty() {
+            problems = prepared.dry_run();
+        }
         if problems.is_empty() { Ok(self.install(now, prepared)) } else { Err(problems) }
     }
 

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use policy::compile::{self, Binding as Attached};
-use policy::{Config, HostIntent, Problem};
-use proto::{MacAddr, ModuleId};
+use policy::ids::StableIds;
+use policy::{Config, HostIntent, Problem, Snapshot};
+use proto::{MacAddr, ModuleId, Revision};
 
 use crate::inventory::{Binding, Bindings, ModuleRecord};
 
@@ -57,6 +58,18 @@ pub fn check_config(config: &Config, attached: &[Attached]) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// What a host would refuse of what it has to know: the same build that it makes, for nothing.
+#[must_use]
+pub fn dry_run(module: &ModuleRecord, intent: &HostIntent) -> Vec<Problem> {
+    let built = Snapshot::build(intent, Revision::NONE, &mut StableIds::default());
+    let problems = built.err().unwrap_or_default();
+    let of_host = |problem: Problem| Problem {
+        path: format!("module {} ({}): {}", module.module, module.name, problem.path),
+        ..problem
+    };
+    problems.into_iter().map(of_host).collect()
 }
 
 /// What speaks against plugging a vNIC in.

@@ -38,8 +38,8 @@ pub enum ListenError {
     /// An address that others can reach.
     #[error(
         "{0} can be reached from other machines, and transport security is not there yet: whoever \
-         reaches it is the administrator of the switch; use a loopback address or a Unix socket, or \
-         say --insecure-listen when the network is yours alone"
+         reaches it is the administrator of the switch; use a loopback address or a Unix socket, \
+         or say --insecure-listen when the network is yours alone"
     )]
     Exposed(Listen),
     /// Somebody listens there already.

@@ -346,7 +346,10 @@ async fn counters_are_summed_and_the_last_known_ones_stay() {
     let supervisor = Supervisor::start(directory.path()).await;
     let operator = supervisor.operator().await;
     operator
-        .apply("ip access-list L\n  10 permit tcp any any\nport-profile type vethernet WEB\n  ip port access-group L in\n")
+        .apply(
+            "ip access-list L\n  10 permit tcp any any\n\
+             port-profile type vethernet WEB\n  ip port access-group L in\n",
+        )
         .await;
     let mut hosts = Vec::new();
     for n in [1, 2] {

@@ -1,6 +1,6 @@
 //! The gRPC side of the sessions: turns one stream into events, and nothing else.
 //!
-//! A session begins with `Hello`, which has to come within [`HELLO_MAX`]. Its two halves are
+//! A session begins with `Hello`, which has to come within `HELLO_MAX`. Its two halves are
 //! independent: the engine writes through the session's outlet, this file reads. Either half that
 //! ends, ends the other.
 
@@ -48,7 +48,8 @@ impl Switch for SwitchService {
         let address = address(&request);
         let incoming = request.into_inner();
         let (messages, outgoing) = mpsc::channel(OUTLET_LEN);
-        // The headers of the answer go out before the hello comes in: a dataplane may wait for them.
+        // The headers of the answer go out before the hello comes in: a dataplane may wait for
+        // them.
         tokio::spawn(read(self.engine.clone(), address, incoming, messages));
         Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
     }
