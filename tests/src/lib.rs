@@ -20,6 +20,7 @@
 //! | [`topology`], [`lab`] | the file, and the network built of it |
 //! | [`traffic`] | ping, TCP with its content compared, iperf3 |
 //! | [`daemons`] | supervisor, dataplanes and CLI in a lab: all command lines of the product |
+//! | [`checks`] | counters of a dataplane, their conservation, and evidence when a test fails |
 //! | [`report`], [`demo`], [`standing`] | what `lab demo` and `lab up` are made of |
 //!
 //! An end-to-end test is a few lines:
@@ -45,6 +46,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checks;
 pub mod daemons;
 pub mod demo;
 pub mod error;
