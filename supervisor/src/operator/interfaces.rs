@@ -118,7 +118,7 @@ impl<'s> Facts<'s> {
         let known = match self.report() {
             Some(report) if report.link_up => ("up", String::new()),
             Some(report) => ("down", report.reason.clone()),
-            None => ("down", "the host has not reported it yet".to_owned()),
+            None => ("unknown", "the host has not reported it yet".to_owned()),
         };
         match &module.session {
             Some(_) => known,
