@@ -3,12 +3,13 @@
 //! *Where it sits:* the worker keeps one batch and hands it to [`forward`](super::forward) again
 //! and again; what a burst left in it is valid until the next one.
 //!
-//! *Invariants:* (1) at most [`BURST_MAX`] frames, all of one port; (2) a frame is live until it has a verdict other
-//! than `Forward`, and later stages skip it; (3) outputs are in order of their frames; a frame has
-//! outputs if and only if its verdict is `Forward`; (4) after [`Batch::reserve`] nothing here allocates.
+//! *Invariants:* (1) at most [`BURST_MAX`] frames, all of one port; (2) a frame is live until it
+//! has a verdict other than `Forward`, and later stages skip it; (3) outputs are in order of their
+//! frames; a frame has outputs if and only if its verdict is `Forward`; (4) after
+//! [`Batch::reserve`] nothing here allocates.
 //!
-//! *Not here:* the bytes of the frames. The core reads heads and never owns memory: the worker clones
-//! a frame for every output but its last.
+//! *Not here:* the bytes of the frames. The core reads heads and never owns memory: the worker
+//! clones a frame for every output but its last.
 
 use std::ops::{Index, IndexMut};
 
@@ -26,9 +27,9 @@ use super::trace::Direction;
 /// How many frames a burst has at most: the bits of the live mask.
 pub const BURST_MAX: usize = 64;
 
-/// How many events a burst gives at most: matches of access lists, of which one a frame is plenty,
-/// and BPDU guard, which must not be lost.
-const EVENTS_MAX: usize = BURST_MAX + 1;
+/// How many events a burst gives at most: of matches of access lists, one a frame is plenty. BPDU
+/// guard comes before them and is not crowded out.
+const EVENTS_MAX: usize = BURST_MAX;
 
 /// One received frame as the core takes it.
 #[derive(Clone, Copy, Debug)]
@@ -304,13 +305,13 @@ impl Batch {
     pub(super) fn bpdu_guard(&mut self) {
         let event = Event::BpduGuard { port: self.ingress };
         if !self.events.contains(&event) {
-            self.events.push(event);
+            self.report(event);
         }
     }
 
-    /// Reports a match, as long as there is room; one place is kept for [`Event::BpduGuard`].
-    pub(super) fn acl_log(&mut self, event: Event) {
-        if self.events.len() < EVENTS_MAX - 1 {
+    /// Reports something, if there is room.
+    pub(super) fn report(&mut self, event: Event) {
+        if !self.events.is_full() {
             self.events.push(event);
         }
     }

@@ -1,10 +1,10 @@
 //! Counters of one worker: written by it alone, read by anybody at any time, without a lock.
 //!
-//! *Where it sits:* a worker owns one [`Counters`] and shares it by `Arc` with the readers, which sum
-//! over the workers. *Invariants:* (1) one writer: an increment is a plain load and store, without
-//! a locked instruction; (2) at every quiescent moment, per port,
-//! `rx frames = forwarded + consumed + sum of drops`; (3) counters outlive snapshots: they are keyed by
-//! slots and rule counters, which are stable.
+//! *Where it sits:* a worker owns one [`Counters`] and shares it by `Arc` with the readers, which
+//! sum over the workers. *Invariants:* (1) one writer: an increment is a plain load and store,
+//! without a locked instruction; (2) at every quiescent moment, per port,
+//! `rx frames = forwarded + consumed + sum of drops`; (3) counters outlive snapshots: they are
+//! keyed by slots and rule counters, which are stable.
 //!
 //! Who writes what: the core counts reception, outcome, refused copies and rule matches; the
 //! worker counts transmission, and what a driver refused, because only it knows.
@@ -339,7 +339,7 @@ impl<T: Default, const LEN: usize> Pages<T, LEN> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -4,25 +4,37 @@
 //! `weft trace`, with the same code. It is sans-IO: time comes as a number, frames as bytes, and
 //! what comes out is for the caller to carry out.
 //!
-//! The stages in order, and the rows of the forwarding table that each one decides:
+//! The stages in order, the rows of the forwarding table that each one decides, and the drop
+//! reasons it gives:
 //!
-//! | stage        | what it decides                          | rules          | drop reasons |
-//! |--------------|------------------------------------------|----------------|--------------|
-//! | `admit`      | the port is known, the bytes are a frame |                | `port-unknown`, `port-down`, `malformed` |
-//! | `link_local` | BPDUs, slow protocols, LLDP, CDP         | F2, R1, R2     | `bpdu-from-vm`, `link-local-from-vm`, `bpdu-from-wire`, `link-local-from-wire` |
-//! | `classify`   | tag and port make a VLAN                 | F3, R3         | `port-down`, `vid-reserved`, `tag-on-access`, `vlan-not-allowed` |
-//! | `guard`      | the source address                       | F1, R4         | `source-mac-invalid`, `source-mac-violation`, `own-source-from-uplink` |
-//! | `acl`        | access lists of the ingress port         |                | `acl-ingress` |
-//! | `lookup`     | destination and uplink make targets      | F4-F6, R5-R8   | `hairpin`, `not-pinned-uplink`, `not-designated-uplink` |
-//! | `replicate`  | targets make copies, none wire to wire   | F5, F6, R7-R9  | `no-uplink`, `unknown-unicast-from-uplink`, `no-local-member` |
-//! | - `egress`   | each copy: VLAN, port up, lists, MTU     | F4, R5         | `vlan-not-allowed`, `port-down`, `acl-egress`, `mtu-exceeded` |
-//! | - `mark`     | push, pop or rewrite its tag             |                | |
-//! | `count`      | what became of every frame               |                | |
+//! ```text
+//! admit       the port is known, the bytes are a frame: port-unknown, port-down, malformed
+//! link_local  F2      BPDUs and other link-constrained frames of VMs: bpdu-from-vm,
+//!                     link-local-from-vm
+//!             R1      slow protocols, LLDP, CDP to the control task: link-local-from-wire
+//!             R2      BPDUs from the wire: bpdu-from-wire
+//! classify    F3, R3  tag and port make a VLAN: port-down, vid-reserved, tag-on-access,
+//!                     vlan-not-allowed
+//! guard       F1      source addresses of VMs: source-mac-invalid, source-mac-violation
+//!             R4      local source addresses from the wire: own-source-from-uplink
+//! acl                 access lists of the ingress port: acl-ingress
+//! lookup      F4      unicast to a local address: hairpin
+//!             F5, F6  the rest, and U(p)
+//!             R5, R6  unicast to a local address, by U(q) or not: not-pinned-uplink
+//!             R7, R8  the rest, by D(v) or not: not-designated-uplink
+//! replicate   F5, F6  targets make copies: no-uplink
+//!             R7, R8  unknown-unicast-from-uplink, no-local-member
+//!             R9      no copy goes from wire to wire
+//! - egress    F4      each copy: is the port in the VLAN, up, do its lists permit, does it fit:
+//!                     vlan-not-allowed, port-down, acl-egress, mtu-exceeded
+//! - mark              push, pop or rewrite its tag
+//! count               what became of every frame
+//! ```
 //!
 //! *Invariants:* (1) no allocation after [`reserve`], no lock, no clock, no panic; (2) every frame
-//! ends in exactly one verdict, so `rx = forwarded + consumed + drops` for each ingress port; (3) the
-//! verdict of a frame depends on the view, the time and the frame, and not on its neighbours: a burst
-//! may be split anywhere.
+//! ends in exactly one verdict, so `rx = forwarded + consumed + drops` for each ingress port; (3)
+//! the verdict of a frame depends on the view, the time and the frame, and not on its neighbours:
+//! a burst may be split anywhere.
 //!
 //! *Not here:* transmission, offload completion and tag edits on bytes (worker), choice of uplinks
 //! (called by the agent: [`pinning`]).

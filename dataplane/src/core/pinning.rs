@@ -3,12 +3,13 @@
 //! *Where it sits:* sans-IO; the control side calls [`compute`] when a link, the snapshot or a
 //! migration changes, publishes the outcome and announces the moved addresses.
 //!
-//! *Invariants:* (1) a pin and a designation stay where they are while their uplink is up and fits as
-//! well as any other: the loss of a link moves its own pins and nothing else; (2) what has to be
+//! *Invariants:* (1) a pin and a designation stay where they are while their uplink is up and fits
+//! as well as any other: the loss of a link moves its own pins and nothing else; (2) what has to be
 //! placed goes to the least loaded of the uplinks that fit best, so that pins placed together
 //! spread within one; (3) same input, same outcome.
 //!
-//! *Not here:* port-channels, whose groups have several members (their LACP machine will say which).
+//! *Not here:* port-channels, whose groups have several members (their LACP machine will say
+//! which).
 
 use policy::VlanSet;
 use policy::snapshot::{Port, Role, Snapshot, Vethernet, VlanMode};
@@ -16,8 +17,8 @@ use proto::{PortId, VlanId};
 
 use super::team::{Group, GroupId, Links, Owner, Pin, TeamState};
 
-/// For how long after a re-pin unicast is taken from any uplink: the physical network learns the new
-/// way from the announcement, which is sent at once and repeated within the first second.
+/// For how long after a re-pin unicast is taken from any uplink: until the physical network has
+/// learned the new way from the announcement, and a second for switches that are slow at it.
 pub const REPIN_GRACE_NS: u64 = 2_000_000_000;
 
 /// A vEthernet now sends by another uplink: its addresses are to be announced there.
@@ -33,9 +34,9 @@ pub struct Repin {
 
 /// Places every vEthernet and every VLAN on the uplinks that are up.
 ///
-/// A vEthernet goes to the NIC that its profile names, while that is up and carries any of its VLANs;
-/// else to one of those that carry the most of them. A VLAN of a trunk that the chosen uplink does not
-/// carry has no uplink there (`no-uplink`).
+/// A vEthernet goes to the NIC that its profile names, while that is up and carries any of its
+/// VLANs; else to one of those that carry the most of them. A VLAN of a trunk that the chosen
+/// uplink does not carry has no uplink there (`no-uplink`).
 #[must_use]
 pub fn compute(
     snapshot: &Snapshot,
@@ -184,8 +185,8 @@ impl Loads {
     }
 }
 
-/// Chooses the uplink that receives broadcast and multicast, for every VLAN that one carries: the one
-/// before while it can, else one by the VLAN's number, so that the load spreads.
+/// Chooses the uplink that receives broadcast and multicast, for every VLAN that one carries: the
+/// one before while it can, else one by the VLAN's number, so that the load spreads.
 fn designate(
     snapshot: &Snapshot,
     members: &Members<'_>,

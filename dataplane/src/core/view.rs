@@ -1,8 +1,8 @@
 //! What one burst is forwarded by: a snapshot and the state of the teams, taken together.
 //!
 //! *Where it sits:* the control side publishes a new view when either part changes; a worker looks
-//! once a burst. *Invariant:* neither part changes while a view exists, so all frames of a burst see
-//! the same switch.
+//! once a burst. *Invariant:* neither part changes while a view exists, so all frames of a burst
+//! see the same switch.
 
 use std::sync::Arc;
 

@@ -193,12 +193,22 @@ fn designation_spreads_by_vlan_and_stays_while_it_can() {
 #[test]
 fn a_slot_that_changes_hands_is_a_new_port() {
     let mut bench = Bench::new(&host(2, 1));
-    let old = bench.id(vm(1));
-    let lab = host(2, 0).vm(9, access(10));
-    // The old port goes and, in the same change, another comes; it may get the slot.
-    let repins = bench.apply(&lab);
-    let new = bench.id(vm(9));
-    assert!(repins.iter().any(|r| r.port == new && r.from.is_none()), "{old:?} {new:?} {repins:?}");
+    let (old, before) = (bench.id(vm(1)), bench.team.pinned_member(bench.id(vm(1))));
+    bench.ids = StableIds::default();
+    let repins = bench.apply(&host(2, 0).vm(9, access(10)));
+    assert_eq!(bench.id(vm(9)), old, "the new port has the slot of the old one");
+    assert_eq!(repins, [Repin { port: old, from: None, to: before }]);
+}
+
+#[test]
+fn an_uplink_in_the_slot_of_another_is_not_the_same_uplink() {
+    let mut bench = Bench::new(&host(1, 1).vm(2, access(20)));
+    let slot = bench.id(nic(1));
+    bench.ids = StableIds::default();
+    let other = Lab::default().nic(7, trunk(1, &[10, 20])).vm(1, access(10)).vm(2, access(20));
+    let repins = bench.apply(&other);
+    assert_eq!(bench.id(nic(7)), slot, "the new uplink has the slot of the old one");
+    assert_eq!(repins.len(), 2, "both ports are announced by the new uplink");
 }
 
 proptest! {

@@ -1,8 +1,8 @@
 //! The access lists of a port, inbound for frames and outbound for copies.
 //!
-//! Which list speaks of a frame is decided by its EtherType. When that says IP but the header cannot
-//! be read, no rule of an IP list can be decided, and a bound one denies: otherwise a crooked header
-//! would be a way around the list.
+//! Which list speaks of a frame is decided by its EtherType. When that says IP but the header
+//! cannot be read, no rule of an IP list can be decided, and a bound one denies: otherwise a
+//! crooked header would be a way around the list.
 
 use policy::acl::Action;
 use policy::snapshot::{AclIndex, Acls};
@@ -78,7 +78,7 @@ impl Lists<'_> {
         trace.step(slot, Step::Acl { port, direction, acl, decision });
         if decision.log {
             let (sequence, action) = (decision.sequence, decision.action);
-            batch.acl_log(Event::AclLog { frame: slot, port, direction, acl, sequence, action });
+            batch.report(Event::AclLog { frame: slot, port, direction, acl, sequence, action });
         }
         decision.action == Action::Permit
     }

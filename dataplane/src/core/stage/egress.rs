@@ -1,5 +1,5 @@
-//! What an egress port says of one copy, in the order of the design: is it in the VLAN, is it up, do
-//! its access lists permit the frame, does the frame fit, and with which tag does it leave.
+//! What an egress port says of one copy, in the order of the design: is it in the VLAN, is it up,
+//! do its access lists permit the frame, does the frame fit, and with which tag does it leave.
 
 use proto::frame::TagEdit;
 use proto::{DropReason, PortId};

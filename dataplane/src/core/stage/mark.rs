@@ -23,9 +23,9 @@ pub(super) fn tag_edit(mode: &VlanMode, key: &FrameKey, vlan: VlanId) -> TagEdit
 
 /// Whether the frame leaves with a tag.
 ///
-/// Of the native VLAN of a trunk it does when a second tag stands behind the first: without the outer
-/// one the next switch would take the inner one for the VLAN, and a VM could reach any VLAN of the
-/// trunk from the native one (VLAN hopping).
+/// Of the native VLAN of a trunk it does when a second tag stands behind the first: without the
+/// outer one the next switch would take the inner one for the VLAN, and a VM could reach any VLAN
+/// of the trunk from the native one (VLAN hopping).
 #[inline]
 fn leaves_tagged(mode: &VlanMode, key: &FrameKey, vlan: VlanId) -> bool {
     match mode {

@@ -24,13 +24,10 @@ pub(in crate::core) fn run(view: &View, state: &State, batch: &mut Batch, trace:
     for slot in batch.live() {
         let targets = batch.targets[slot];
         let vlan = view.snapshot.vlan(batch.vlan[slot]);
-        let only = only_target(vlan, targets);
-        let mut copies = Copies { slot, view, state, batch, trace, leaves: false, refusal: None };
-        match only {
-            Some(port) => copies.add(port),
-            None => copies.add_all(vlan, targets),
-        }
-        let Copies { leaves, refusal, .. } = copies;
+        let (leaves, refusal) = match only_target(vlan, targets) {
+            Some(port) => Copies::of(slot, view, state, batch, trace).add_one(port),
+            None => Copies::of(slot, view, state, batch, trace).add_all(vlan, targets),
+        };
         if !leaves {
             let reason = refusal.unwrap_or_else(|| nobody(view, targets.local, batch));
             batch.end(slot, Verdict::Drop(reason));
@@ -59,10 +56,29 @@ struct Copies<'a, T> {
     refusal: Option<DropReason>,
 }
 
-impl<T: Trace> Copies<'_, T> {
-    /// Adds a copy for every port that the frame is for.
+impl<'a, T: Trace> Copies<'a, T> {
+    #[inline(always)]
+    const fn of(
+        slot: Slot,
+        view: &'a View,
+        state: &'a State,
+        batch: &'a mut Batch,
+        trace: &'a mut T,
+    ) -> Self {
+        Self { slot, view, state, batch, trace, leaves: false, refusal: None }
+    }
+
+    /// Adds the copy of a frame that has one target. Whether it leaves, and why not.
+    #[inline(always)] // So that all of this stays in registers.
+    fn add_one(mut self, port: PortId) -> (bool, Option<DropReason>) {
+        self.add(port);
+        (self.leaves, self.refusal)
+    }
+
+    /// Adds a copy for every port that the frame is for. Whether one leaves, and why the first does
+    /// not.
     #[inline(never)] // Out of the way of frames that have one target.
-    fn add_all(&mut self, vlan: &Vlan, targets: Targets) {
+    fn add_all(mut self, vlan: &Vlan, targets: Targets) -> (bool, Option<DropReason>) {
         let (view, now_ns) = (self.view, self.batch.now_ns);
         match targets.local {
             Local::Known(owner) => {
@@ -80,6 +96,7 @@ impl<T: Trace> Copies<'_, T> {
         if let Some(uplink) = targets.uplink {
             self.add(uplink);
         }
+        (self.leaves, self.refusal)
     }
 
     /// Adds a copy for a member of the VLAN, unless the frame is its own or it is down.

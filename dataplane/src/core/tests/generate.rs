@@ -53,7 +53,8 @@ struct Vm {
 #[derive(Clone, Debug)]
 struct Nic {
     port: Port,
-    group: usize,
+    /// `None`: up, but in no group, as a port-channel's member that does not distribute yet.
+    group: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -146,7 +147,7 @@ fn vm_port() -> impl Strategy<Value = Vm> {
 }
 
 fn nic_port() -> impl Strategy<Value = Nic> {
-    (port(20), 0..3usize).prop_map(|(port, group)| Nic { port, group })
+    (port(20), option::weighted(0.9, 0..3usize)).prop_map(|(port, group)| Nic { port, group })
 }
 
 fn address() -> impl Strategy<Value = MacAddr> {
@@ -288,7 +289,9 @@ impl Case {
         let uplinks = (1..).zip(&self.nics).filter(|(n, _)| up.contains(&nic(*n)));
         let mut by_label: BTreeMap<usize, Vec<InterfaceName>> = BTreeMap::new();
         for (n, nic_port) in uplinks {
-            by_label.entry(nic_port.group).or_default().push(nic(n));
+            if let Some(label) = nic_port.group {
+                by_label.entry(label).or_default().push(nic(n));
+            }
         }
         let labels: Vec<usize> = by_label.keys().copied().collect();
         let group = |label: usize| labels.iter().position(|l| *l == label);

@@ -197,6 +197,19 @@ fn every_row_of_the_table_is_met_and_tracing_changes_nothing() {
     assert_eq!(met.into_inner(), rows.collect());
 }
 
+/// The module's page says which stage gives which reason.
+#[test]
+fn the_module_page_names_every_drop_reason_of_the_core() {
+    let page = include_str!("../mod.rs");
+    let lines = page.lines().take_while(|line| line.starts_with("//!"));
+    let page = lines.collect::<Vec<_>>().join(" ");
+    let words: BTreeSet<&str> = page.split([' ', ',', ':']).collect();
+    for reason in DropReason::ALL {
+        let of_the_core = !NOT_OF_THE_CORE.contains(reason);
+        assert_eq!(words.contains(reason.name()), of_the_core, "{}", reason.name());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

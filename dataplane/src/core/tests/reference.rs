@@ -1,8 +1,8 @@
 //! The forwarding table as plain code: slow, one frame at a time, straight from the design.
 //!
 //! It reads the host's intent, where the core reads the snapshot built from it, and shares no code
-//! with the core. Of `proto` it uses the parser of IP headers and the flow hash, which have tests of
-//! their own.
+//! with the core. Of `proto` it uses the parser of IP headers and the flow hash, which have tests
+//! of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,8 +103,8 @@ impl Host {
             return Expected { acl_decisions, ..expected };
         }
         let wanted = match port.role {
-            PortRole::Vethernet(_) => self.from_vm(at, vlan, &key),
-            PortRole::Uplink(_) => self.from_wire(at, vlan, &key, now_ns),
+            PortRole::Vethernet(_) => self.sent_by_vm(at, vlan, &key),
+            PortRole::Uplink(_) => self.sent_by_wire(at, vlan, &key, now_ns),
         };
         let mut expected = match wanted {
             Ok(ports) => self.leave(&ports, vlan, &key, wire, another_tag, &mut acl_decisions),
@@ -135,7 +135,7 @@ impl Host {
     }
 
     /// F4, F5 and F6: the ports that are to have the frame, in order.
-    fn from_vm(
+    fn sent_by_vm(
         &self,
         at: InterfaceName,
         vlan: VlanId,
@@ -159,7 +159,7 @@ impl Host {
     }
 
     /// R5 to R8.
-    fn from_wire(
+    fn sent_by_wire(
         &self,
         at: InterfaceName,
         vlan: VlanId,
