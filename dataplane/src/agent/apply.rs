@@ -74,6 +74,7 @@ impl<C: Chassis> Control<C> {
         self.intent = intent;
         self.snapshot = Arc::new(snapshot);
         self.reconcile_uplinks();
+        self.reconcile_attachments();
         self.publish();
         self.finish_waiting();
     }

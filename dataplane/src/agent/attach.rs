@@ -45,7 +45,7 @@ pub(super) struct Attachment {
 #[derive(Debug)]
 pub(super) enum DeviceState {
     /// Frames pass.
-    Open { kind: String },
+    Open { kind: String, device: Device },
     /// It failed; it is tried again.
     Closed { reason: String, retry: Instant },
     /// Shut by a guard until it is plugged out and in.
@@ -203,7 +203,7 @@ impl<C: Chassis> Control<C> {
             netdev: saved.ifname.clone(),
             note: opened.note,
         };
-        let device = DeviceState::Open { kind: opened.kind };
+        let device = DeviceState::Open { kind: opened.kind, device };
         let key = (saved.vm.clone(), saved.adapter.clone());
         self.attachments.insert(key, Attachment { saved, slot, name, mac: address, device });
         self.save_attachments();
@@ -284,7 +284,8 @@ impl<C: Chassis> Control<C> {
         }
     }
 
-    /// Plugs in again what was plugged in when the daemon ended.
+    /// Remembers what was plugged in when the daemon ended. Nothing is opened yet: the last policy
+    /// says with which MTU.
     pub(super) fn restore_attachments(&mut self, saved: Vec<SavedAttachment>) {
         for saved in saved {
             let number = VethId::new(saved.vethernet).map(InterfaceName::Vethernet);
@@ -300,6 +301,26 @@ impl<C: Chassis> Control<C> {
             let device = DeviceState::Closed { reason, retry: Instant::now() };
             let key = (saved.vm.clone(), saved.adapter.clone());
             self.attachments.insert(key, Attachment { saved, slot, name, mac, device });
+        }
+    }
+
+    /// Opens what is closed, and those ports anew whose device has to be another one than it is: the
+    /// MTU comes from the port-profile, which is known with the port's first policy, and may change.
+    pub(super) fn reconcile_attachments(&mut self) {
+        let is_stale = |a: &&Attachment| {
+            matches!(&a.device, DeviceState::Open { device, .. } if *device != self.device_of(&a.saved, a.mac))
+        };
+        let stale: Vec<_> = self
+            .attachments
+            .values()
+            .filter(is_stale)
+            .map(|a| (a.saved.vm.clone(), a.saved.adapter.clone()))
+            .collect();
+        for key in &stale {
+            let Some(attachment) = self.attachments.get_mut(key) else { continue };
+            let reason = "its MTU changes".to_owned();
+            attachment.device = DeviceState::Closed { reason, retry: Instant::now() };
+            self.chassis.close(attachment.slot, Close::Release);
         }
         self.reopen_devices();
     }
@@ -324,7 +345,7 @@ impl<C: Chassis> Control<C> {
             attachment.device = match outcome {
                 Ok(opened) => {
                     info!(name = %attachment.name, kind = opened.kind, "attached again");
-                    DeviceState::Open { kind: opened.kind }
+                    DeviceState::Open { kind: opened.kind, device }
                 }
                 Err(e) => DeviceState::Closed { reason: e.to_string(), retry: now + REOPEN_WAIT },
             };

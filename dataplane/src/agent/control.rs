@@ -114,6 +114,7 @@ impl<C: Chassis> Control<C> {
             control.term = saved.term;
             control.restore_intent(saved);
         }
+        control.reopen_devices();
         Ok(control)
     }
 

@@ -54,7 +54,7 @@ impl<C: Chassis> Control<C> {
             mac: a.mac.to_string(),
             profile: a.saved.profile.clone(),
             kind: match &a.device {
-                DeviceState::Open { kind } => kind.clone(),
+                DeviceState::Open { kind, .. } => kind.clone(),
                 _ => a.saved.kind.clone(),
             },
             link_up: matches!(a.device, DeviceState::Open { .. }),
@@ -169,7 +169,7 @@ impl<C: Chassis> Control<C> {
         let saved = attachment.map(|a| &a.saved);
         let uplink = self.uplinks.values().find(|u| u.slot() == Some(slot));
         let kind = match (attachment.map(|a| &a.device), uplink.map(|u| &u.state)) {
-            (Some(DeviceState::Open { kind }), _) | (_, Some(UplinkState::Open { kind, .. })) => kind.clone(),
+            (Some(DeviceState::Open { kind, .. }), _) | (_, Some(UplinkState::Open { kind, .. })) => kind.clone(),
             _ => saved.map(|s| s.kind.clone()).unwrap_or_default(),
         };
         let adapter = saved.map(|s| s.adapter.clone());

@@ -332,6 +332,25 @@ fn headless_after_a_restart_everything_comes_back() {
 }
 
 #[test]
+fn a_tap_has_the_mtu_of_its_profile_also_when_that_changes_and_after_a_restart() {
+    let mut rig = Rig::with_vm();
+    let mtu = |rig: &Rig| {
+        let record = rig.chassis.record();
+        record.open.values().find_map(|device| match device {
+            Device::Tap { mtu_bytes, .. } => Some(*mtu_bytes),
+            Device::Afxdp { .. } => None,
+        })
+    };
+    assert_eq!(mtu(&rig), Some(1500));
+    let mut jumbo = intent(10);
+    jumbo.ports[2].mtu_bytes = 9000;
+    rig.push(1, 6, jumbo);
+    assert_eq!(mtu(&rig), Some(9000));
+    assert_eq!(rig.chassis.record().open.len(), 3);
+    assert_eq!(mtu(&rig.restart()), Some(9000));
+}
+
+#[test]
 fn headless_a_known_vnic_is_plugged_in_and_an_unknown_one_is_not() {
     let mut rig = Rig::with_vm();
     rig.control.handle(Event::SessionDown { reason: "killed".to_owned() });
