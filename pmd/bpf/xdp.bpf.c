@@ -16,6 +16,7 @@
 
 #define QUEUES_MAX 64
 #define VLAN_WORDS 64 /* 4096 VLANs, 64 a word */
+#define VID_RESERVED 4095 /* IEEE 802.1Q table 9-2 */
 
 /* struct settings: flags. Mirrored in pmd/src/xdp.rs. */
 #define FILTER_BPDUS 1u /* an uplink: BPDUs go no further */
@@ -92,14 +93,20 @@ static __always_inline int same_mac(const __u8 *a, const __u8 *b)
 	       a[5] == b[5];
 }
 
-/* IEEE 802.1Q table 8-1: the bridge group address and the provider bridge's; and Cisco's PVST+. */
-static __always_inline int is_bpdu(const __u8 *dst)
+/*
+ * IEEE 802.1Q table 8-1: the bridge group address and the provider bridge's; and Cisco's PVST+.
+ * LLDP may use the first one too (IEEE 802.1AB table 7-1: nearest customer bridge).
+ */
+static __always_inline int is_bpdu(const struct ethhdr *eth)
 {
 	static const __u8 bridge[] = { 0x01, 0x80, 0xc2, 0x00, 0x00, 0x00 };
 	static const __u8 provider[] = { 0x01, 0x80, 0xc2, 0x00, 0x00, 0x08 };
 	static const __u8 pvst[] = { 0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcd };
+	const __u8 *dst = eth->h_dest;
 
-	return same_mac(dst, bridge) || same_mac(dst, provider) || same_mac(dst, pvst);
+	if (same_mac(dst, bridge))
+		return eth->h_proto != bpf_htons(ETH_P_LLDP);
+	return same_mac(dst, provider) || same_mac(dst, pvst);
 }
 
 /* 01:80:c2:00:00:0x and 01:00:0c:cc:cc:cc: LACP, LLDP, CDP. They belong to the link, not a VLAN. */
@@ -111,13 +118,18 @@ static __always_inline int is_link_control(const __u8 *dst)
 		!(dst[5] & 0xf0)) || same_mac(dst, cdp);
 }
 
-/* What becomes of frames of a VLAN: to a socket, or one of the two DROPPED outcomes. */
+/*
+ * What becomes of frames of a VLAN: to a socket, or one of the two DROPPED outcomes. The reserved
+ * VID goes to the socket: user space has a drop reason of its own for it.
+ */
 static __always_inline enum outcome vlan_outcome(__u16 vlan)
 {
 	__u32 index = vlan / 64;
 	const struct vlan_word *word = bpf_map_lookup_elem(&vlans, &index);
 	__u64 bit = 1ull << (vlan % 64);
 
+	if (vlan == VID_RESERVED)
+		return TO_SOCKET;
 	if (!word || !(word->allowed & bit))
 		return DROPPED_NOT_ALLOWED;
 	return word->wanted & bit ? TO_SOCKET : DROPPED_NO_MEMBER;
@@ -150,7 +162,7 @@ int weft_port(struct xdp_md *ctx)
 		count(TO_KERNEL_NO_SOCKET);
 		return XDP_PASS;
 	}
-	if (settings->flags & FILTER_BPDUS && is_bpdu(eth->h_dest)) {
+	if (settings->flags & FILTER_BPDUS && is_bpdu(eth)) {
 		count(DROPPED_BPDU);
 		return XDP_DROP;
 	}
