@@ -15,6 +15,7 @@
 //! | [`netns`], [`process`] | namespaces and programs that end with their owner |
 //! | [`link`] | cables (veth), addresses, link up and down |
 //! | [`packet`], [`inject`], [`sniff`] | raw frames in and out of an interface, tags in place |
+//! | [`wire`] | what tcpdump records and tshark decodes |
 //! | [`frames`], [`mutate`] | frames built, read, and broken by a seed |
 //! | [`switch`] | the physical switch upstream of the hosts |
 //! | [`topology`], [`lab`] | the file, and the network built of it |
@@ -65,3 +66,4 @@ pub mod switch;
 pub mod topology;
 pub mod traffic;
 pub mod wait;
+pub mod wire;

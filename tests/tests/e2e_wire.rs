@@ -1,0 +1,53 @@
+//! What real programs and tools see of the switch: tags as tshark decodes them, TCP and UDP with
+//! their content and checksums, jumbo frames, super-frames, ping, arping and DHCP. Needs root.
+
+#[path = "e2e_wire/jumbo.rs"]
+mod jumbo;
+#[path = "e2e_wire/programs.rs"]
+mod programs;
+#[path = "e2e_wire/streams.rs"]
+mod streams;
+#[path = "e2e_wire/tags.rs"]
+mod tags;
+
+use std::net::IpAddr;
+
+use proto::MacAddr;
+use tests::checks::Watched;
+use tests::inject::Injector;
+use tests::lab::Lab;
+use tests::netns::Namespace;
+use tests::topology::Topology;
+
+/// The one host.
+const HOST: &str = "h1";
+
+/// Builds a lab, applies a configuration and attaches the VMs, until each is up.
+fn start(topology: &str, config: &str, vms: &[&str]) -> Watched {
+    let topology = Topology::parse(topology).expect("a good topology");
+    let weft = Watched::start(Lab::build(topology).expect("a lab")).expect("the product runs");
+    weft.apply_text(config).expect("the configuration is applied");
+    for vm in vms {
+        weft.attach(vm).expect("the VM is attached");
+        weft.wait_port_up(HOST, vm).expect("its port comes up");
+    }
+    weft
+}
+
+/// Namespace of a node.
+fn ns<'a>(weft: &'a Watched, node: &str) -> &'a Namespace {
+    weft.lab().ns(node).expect("a node of the lab")
+}
+
+/// Sends raw frames out of a VM's `eth0`.
+fn injector(weft: &Watched, vm: &str) -> Injector {
+    Injector::open(ns(weft, vm), "eth0").expect("an injector")
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an IP address")
+}
+
+const fn mac(last: u8) -> MacAddr {
+    MacAddr::new([2, 0, 0, 0, 0, last])
+}
