@@ -202,3 +202,6 @@ pub struct Uplink {
     /// Frames for the host's own MAC go to its kernel.
     pub host_traffic: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ drop_reasons! {
     NotDesignatedUplink = "not-designated-uplink", "A flooded frame came by an uplink that does not receive for its VLAN: a duplicate.";
     UnknownUnicastFromUplink = "unknown-unicast-from-uplink", "A unicast frame from the wire is for no local VM.";
     MtuExceeded = "mtu-exceeded", "The frame (or its segments) is larger than the port's MTU.";
-    PortDown = "port-down", "The only destination port is administratively or operationally down.";
+    PortDown = "port-down", "The port that the frame came in at, or was for, is administratively or operationally down.";
     PortUnknown = "port-unknown", "The frame came in at a port that no snapshot describes.";
     LinkLocalFromWire = "link-local-from-wire", "A link-constrained frame from the wire that no control task takes.";
     OffloadUnsupported = "offload-unsupported", "The frame needs a segmentation or checksum that the switch cannot complete.";

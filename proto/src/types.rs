@@ -84,6 +84,14 @@ impl MacAddr {
         self.as_u64() & !0xf == 0x0180_c200_0000
     }
 
+    /// The address of a virtual router, 00-00-5E-00-01-XX or 00-00-5E-00-02-XX (RFC 9568 section
+    /// 7.3; CARP uses the same): several stations share it, and one at a time owns it.
+    #[must_use]
+    pub const fn is_virtual_router(self) -> bool {
+        let prefix = self.as_u64() >> 8;
+        prefix == 0x00_005e_0001 || prefix == 0x00_005e_0002
+    }
+
     /// The address as the low 48 bits of an integer, first octet most significant.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
@@ -517,6 +525,21 @@ mod tests {
         assert!(!MacAddr::ZERO.is_valid_source());
         assert!("01:80:c2:00:00:0e".parse::<MacAddr>().is_ok_and(MacAddr::is_link_local));
         assert!("01:80:c2:00:00:10".parse::<MacAddr>().is_ok_and(|m| !m.is_link_local()));
+    }
+
+    #[test]
+    fn virtual_routers() {
+        for (text, expected) in [
+            ("00:00:5e:00:01:07", true),
+            ("00:00:5e:00:02:ff", true),
+            ("00:00:5e:00:03:07", false),
+            ("02:00:5e:00:01:07", false),
+        ] {
+            assert!(
+                text.parse::<MacAddr>().is_ok_and(|m| m.is_virtual_router() == expected),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -33,8 +33,7 @@ pub(super) fn decode(
     head: &[u8],
     frame_len: usize,
 ) -> Result<Offload, DropReason> {
-    let [flags, gso_type, hdr0, hdr1, size0, size1, start0, start1, offset0, offset1, _, _] =
-        *header;
+    let [flags, gso_type, _, _, size0, size1, start0, start1, offset0, offset1, _, _] = *header;
     // The header is in the byte order of the machine (TUNSETVNETLE is not set).
     let start = u16::from_ne_bytes([start0, start1]);
     let offset = u16::from_ne_bytes([offset0, offset1]);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use proto::{DropReason, InterfaceName, MacAddr, PortId, Revision, VlanId};
+use proto::{DropReason, InterfaceName, PortId, Revision, VlanId};
 
 use super::{AclIndex, Acls, Port, Role, Snapshot, SourceGuard, Uplink, Vethernet, Vlan, VlanMode};
 use crate::acl::{AclKind, CompiledAcl};
@@ -55,6 +55,9 @@ impl Snapshot {
         }
     }
 }
+
+/// Where each access list stands, and what it speaks of.
+type AclIndexes = BTreeMap<Name, (AclIndex, AclKind)>;
 
 struct Builder<'a> {
     intent: &'a HostIntent,
@@ -228,29 +231,41 @@ impl Builder<'_> {
         }
     }
 
-    /// An address stands in each VLAN that its port carries and that the intent names: a trunk that
-    /// allows all 4094 VLANs does not fill the table with VLANs nobody has configured.
+    /// The local table. An address stands in each VLAN that its port carries and that the intent
+    /// names: a trunk that allows all 4094 VLANs does not fill the table with VLANs nobody has
+    /// configured. A vNIC's own address comes before what a neighbour may use beside its own.
     fn fib(&mut self, ports: &[Port]) -> Fib {
         let (intent, mut fib) = (self.intent, Fib::default());
         let names: BTreeMap<PortId, InterfaceName> = ports.iter().map(|p| (p.id, p.name)).collect();
-        for port in ports.iter().filter(|port| port.admin_up) {
-            let Role::Vethernet(vethernet) = &port.role else { continue };
-            let more: &[MacAddr] = match &vethernet.source {
-                SourceGuard::List(list) => list,
-                SourceGuard::Own | SourceGuard::Any => &[],
-            };
-            let vlans = intent.vlans.keys().filter(|vlan| port.vlan_mode.carries(**vlan));
-            for vlan in vlans {
-                if let Err(owner) = fib.insert(*vlan, vethernet.mac, port.id) {
+        let vlans_of = |port: &Port| {
+            let carried = intent.vlans.keys().filter(|vlan| port.vlan_mode.carries(**vlan));
+            carried.copied().collect::<Vec<VlanId>>()
+        };
+        let vethernets = || {
+            ports.iter().filter(|port| port.admin_up).filter_map(|port| match &port.role {
+                Role::Vethernet(vethernet) => Some((port, vethernet)),
+                Role::Uplink(_) => None,
+            })
+        };
+        for (port, vethernet) in vethernets() {
+            for vlan in vlans_of(port) {
+                if let Err(owner) = fib.insert(vlan, vethernet.mac, port.id) {
                     let owner = names.get(&owner).map(ToString::to_string).unwrap_or_default();
                     let message =
                         format!("{} is the address of {owner} in VLAN {vlan} too", vethernet.mac);
                     self.problem(port.name, message);
                     break;
                 }
-                for mac in more {
-                    // Shared by intent (VRRP): the first port that may use it receives for it.
-                    fib.insert(*vlan, *mac, port.id).ok();
+            }
+        }
+        for (port, vethernet) in vethernets() {
+            let SourceGuard::List(list) = &vethernet.source else { continue };
+            // The address of a virtual router is where its master is, on whatever host: to hold a
+            // backup for it would swallow the master's frames, and its announcements (R4).
+            for mac in list.iter().filter(|mac| !mac.is_virtual_router()) {
+                for vlan in vlans_of(port) {
+                    // Whoever has it already keeps it: its owner, or the first that may use it.
+                    fib.insert(vlan, *mac, port.id).ok();
                 }
             }
         }
