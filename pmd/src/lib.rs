@@ -7,6 +7,7 @@
 //!   how large it has to be.
 //! * [`burst`]: up to 64 frames. [`port`]: the trait of all ports.
 //! * [`memory_port`]: a port in memory, for tests, benches and the simulator.
+//! * [`conformance`]: the suite that every port must pass.
 //!
 //! *Invariants*: every chunk has one owner at any time and comes home when that is dropped; the
 //! receive and transmit paths neither lock nor allocate; `unsafe` stands only in `memory` (chunks)
@@ -15,6 +16,7 @@
 pub mod budget;
 pub mod burst;
 pub mod complete;
+pub mod conformance;
 pub mod ethtool;
 pub mod memory;
 pub mod memory_port;

@@ -158,3 +158,6 @@ impl Port for MemoryPort {
         self.statistics
     }
 }
+
+#[cfg(test)]
+mod tests;

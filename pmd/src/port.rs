@@ -44,8 +44,9 @@ pub trait Port: Send {
     /// Returns what came in and was dropped by the port itself.
     ///
     /// # Errors
-    /// [`PortGone`] when the device vanished. Nothing was received then, and every further call
-    /// says the same.
+    /// [`PortGone`] when the device is known to have vanished. Nothing was received then, and every
+    /// further call says the same. A port that receives without system calls learns it in
+    /// [`Port::flush`] or [`Port::prepare_sleep`], which then is the first to say so.
     fn rx(&mut self, pool: &Pool, burst: &mut Burst) -> Result<DropTally, PortGone>;
 
     /// Transmits the burst, which is empty afterwards: each frame was sent or stands in the
