@@ -56,9 +56,6 @@ impl Snapshot {
     }
 }
 
-/// Where each access list stands, and what it speaks of.
-type AclIndexes = BTreeMap<Name, (AclIndex, AclKind)>;
-
 struct Builder<'a> {
     intent: &'a HostIntent,
     ids: StableIds,
