@@ -10,6 +10,29 @@ use proto::{EtherType, MacAddr, PortId, VlanId};
 /// Frames that one port's move may cause: a trunk with many VLANs is announced in the first ones.
 const FRAMES_MAX: usize = 64;
 
+/// How often an announcement is told again, once a tick.
+const REPEATS: u8 = 3;
+
+/// An announcement that is still to be told again.
+#[derive(Debug)]
+pub(super) struct Repeat {
+    pub(super) port: PortId,
+    pub(super) uplink: PortId,
+    left: u8,
+}
+
+impl Repeat {
+    pub(super) const fn new(port: PortId, uplink: PortId) -> Self {
+        Self { port, uplink, left: REPEATS }
+    }
+
+    /// Counts one telling; false when that was the last.
+    pub(super) const fn next(&mut self) -> bool {
+        self.left -= 1;
+        self.left > 0
+    }
+}
+
 /// What has to be announced when `port` moves to `uplink`: each of its addresses in each VLAN that
 /// both carry. `None` as the VLAN: untagged, the uplink's native VLAN.
 pub(super) fn announcements(

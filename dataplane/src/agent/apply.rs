@@ -11,7 +11,7 @@ use proto::rpc::switch;
 use proto::{PortId, Revision};
 use tracing::{info, warn};
 
-use super::announce;
+use super::announce::{self, Repeat};
 use super::attach::DeviceState;
 use super::cache::Saved;
 use super::chassis::Chassis;
@@ -167,12 +167,32 @@ impl<C: Chassis> Control<C> {
             if !told.insert(repin.port) {
                 continue;
             }
-            for (mac, tci) in announce::announcements(&self.snapshot, repin.port, uplink) {
-                self.chassis.inject(uplink, &announce::frame(mac, tci));
-            }
+            self.announce(repin.port, uplink);
+            self.repeats.push(Repeat::new(repin.port, uplink));
             if repin.from.is_some() {
                 let (port, uplink) = (self.port_name(repin.port), self.port_name(uplink));
                 self.event("notice", &port, "repinned", format!("{port} now sends by {uplink}"));
+            }
+        }
+    }
+
+    /// Tells the physical network that the addresses of `port` are behind `uplink`.
+    fn announce(&mut self, port: PortId, uplink: PortId) {
+        for (mac, vlan) in announce::announcements(&self.snapshot, port, uplink) {
+            self.chassis.inject(uplink, &announce::frame(mac, vlan));
+        }
+    }
+
+    /// Tells it again what was told a moment ago, as long as it is still so: one lost frame must
+    /// not leave an address behind a dead link.
+    pub(super) fn repeat_announcements(&mut self) {
+        for mut repeat in std::mem::take(&mut self.repeats) {
+            if self.team.pinned_member(repeat.port) != Some(repeat.uplink) {
+                continue;
+            }
+            self.announce(repeat.port, repeat.uplink);
+            if repeat.next() {
+                self.repeats.push(repeat);
             }
         }
     }

@@ -71,7 +71,11 @@ enum Stage {
 
 impl<C: Chassis> Control<C> {
     /// Somebody plugs a vNIC in.
-    pub(super) fn attach(&mut self, request: local::AttachRequest, answer: Answer<local::AttachReply>) {
+    pub(super) fn attach(
+        &mut self,
+        request: local::AttachRequest,
+        answer: Answer<local::AttachReply>,
+    ) {
         if let Err(refusal) = check(&request) {
             answer.send(Err(refusal)).ok();
             return;
@@ -101,7 +105,12 @@ impl<C: Chassis> Control<C> {
             return;
         }
         let deadline = Instant::now() + WAIT_MAX;
-        self.waiting.push(Waiting { request, answer, deadline, stage: Stage::Asked { request_id } });
+        self.waiting.push(Waiting {
+            request,
+            answer,
+            deadline,
+            stage: Stage::Asked { request_id },
+        });
     }
 
     /// The supervisor numbered a vNIC, or refused to.
@@ -124,7 +133,8 @@ impl<C: Chassis> Control<C> {
                 return drop(waiting.answer.send(Err(Refusal::Unavailable(why))));
             }
         };
-        match self.plug(&waiting.request, granted.vethernet, &granted.mac, &waiting.request.profile) {
+        match self.plug(&waiting.request, granted.vethernet, &granted.mac, &waiting.request.profile)
+        {
             Ok(reply) => {
                 let revision = Revision::new(granted.revision);
                 waiting.stage = Stage::Granted { revision, reply };
@@ -267,7 +277,9 @@ impl<C: Chassis> Control<C> {
     pub(super) fn expire_waiting(&mut self, now: Instant) {
         for waiting in self.waiting.extract_if(.., |w| w.deadline <= now) {
             let what = match waiting.stage {
-                Stage::Asked { .. } => "the supervisor did not answer in time; try again".to_owned(),
+                Stage::Asked { .. } => {
+                    "the supervisor did not answer in time; try again".to_owned()
+                }
                 Stage::Granted { reply, .. } => format!(
                     "Vethernet{} is attached, but its policy did not come in time",
                     reply.vethernet
@@ -307,9 +319,7 @@ impl<C: Chassis> Control<C> {
     /// Opens what is closed, and those ports anew whose device has to be another one than it is: the
     /// MTU comes from the port-profile, which is known with the port's first policy, and may change.
     pub(super) fn reconcile_attachments(&mut self) {
-        let is_stale = |a: &&Attachment| {
-            matches!(&a.device, DeviceState::Open { device, .. } if *device != self.device_of(&a.saved, a.mac))
-        };
+        let is_stale = |a: &&Attachment| matches!(&a.device, DeviceState::Open { device, .. } if *device != self.device_of(&a.saved, a.mac));
         let stale: Vec<_> = self
             .attachments
             .values()
@@ -329,14 +339,13 @@ impl<C: Chassis> Control<C> {
     pub(super) fn reopen_devices(&mut self) {
         self.reconcile_uplinks();
         let now = Instant::now();
-        let due = |a: &Attachment| matches!(a.device, DeviceState::Closed { retry, .. } if retry <= now);
+        let due =
+            |a: &Attachment| matches!(a.device, DeviceState::Closed { retry, .. } if retry <= now);
         let keys: Vec<_> =
             self.attachments.iter().filter(|(_, a)| due(a)).map(|(key, _)| key.clone()).collect();
         for key in keys {
-            let Some((slot, device)) = self
-                .attachments
-                .get(&key)
-                .map(|a| (a.slot, self.device_of(&a.saved, a.mac)))
+            let Some((slot, device)) =
+                self.attachments.get(&key).map(|a| (a.slot, self.device_of(&a.saved, a.mac)))
             else {
                 continue;
             };
@@ -371,7 +380,9 @@ impl<C: Chassis> Control<C> {
     /// A VM behind BPDU guard sent a BPDU: shut its port until it is plugged in again.
     pub(super) fn bpdu_guard(&mut self, slot: PortId) {
         let name = self.port_name(slot);
-        let Some(attachment) = self.attachments.values_mut().find(|a| a.slot == slot) else { return };
+        let Some(attachment) = self.attachments.values_mut().find(|a| a.slot == slot) else {
+            return;
+        };
         if matches!(attachment.device, DeviceState::ErrDisabled { .. }) {
             return;
         }
@@ -383,9 +394,10 @@ impl<C: Chassis> Control<C> {
     }
 
     fn device_of(&self, saved: &SavedAttachment, mac: MacAddr) -> Device {
-        let policy = self.snapshot.ports().find(|p| {
-            matches!(p.name, InterfaceName::Vethernet(n) if n.get() == saved.vethernet)
-        });
+        let policy = self
+            .snapshot
+            .ports()
+            .find(|p| matches!(p.name, InterfaceName::Vethernet(n) if n.get() == saved.vethernet));
         let mtu_bytes = match u16::try_from(saved.mtu_bytes) {
             Ok(mtu) if mtu > 0 => mtu,
             _ => policy.map_or(MTU_DEFAULT_BYTES, |p| p.mtu_bytes),

@@ -196,8 +196,13 @@ impl Cache {
         let io = |source| CacheError::Io { action: "write", path: path.to_owned(), source };
         let beside = path.with_extension("new");
         let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(io)?;
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)
+            .map_err(io)?;
         file.write_all(bytes).map_err(io)?;
         file.sync_all().map_err(io)?;
         fs::rename(&beside, path).map_err(io)?;

@@ -21,6 +21,7 @@ use proto::{HostId, ModuleId, PortId, Revision, Term};
 use tracing::{info, warn};
 
 use super::acl_log::LogBudget;
+use super::announce::Repeat;
 use super::attach::{Attachment, Waiting};
 use super::cache::Cache;
 use super::chassis::{Chassis, Close};
@@ -73,6 +74,7 @@ pub struct Control<C> {
     pub(super) waiting: Vec<Waiting>,
     pub(super) next_request: u64,
     pub(super) log_budget: LogBudget,
+    pub(super) repeats: Vec<Repeat>,
 }
 
 impl<C: Chassis> Control<C> {
@@ -88,7 +90,8 @@ impl<C: Chassis> Control<C> {
     ) -> Result<Self, super::cache::CacheError> {
         let saved = cache.load_intent()?;
         let attachments = cache.load_attachments()?;
-        let uplinks = settings.uplinks.iter().zip(1u8..).map(|(name, nic)| (nic, Uplink::new(name)));
+        let uplinks =
+            settings.uplinks.iter().zip(1u8..).map(|(name, nic)| (nic, Uplink::new(name)));
         let mut control = Self {
             uplinks: uplinks.collect(),
             settings,
@@ -108,6 +111,7 @@ impl<C: Chassis> Control<C> {
             waiting: Vec::new(),
             next_request: 1,
             log_budget: LogBudget::new(Instant::now()),
+            repeats: Vec::new(),
         };
         control.restore_attachments(attachments);
         if let Some(saved) = saved {
@@ -165,6 +169,7 @@ impl<C: Chassis> Control<C> {
         self.expire_waiting(Instant::now());
         self.reopen_devices();
         self.refresh_team();
+        self.repeat_announcements();
         if report {
             let counters = self.counters();
             self.say(switch::from_dataplane::Body::Counters(counters));
@@ -240,8 +245,7 @@ impl<C: Chassis> Control<C> {
 
     fn release_devices(&mut self) {
         let uplinks = self.uplinks.values().filter_map(Uplink::slot);
-        let slots: Vec<PortId> =
-            self.attachments.values().map(|a| a.slot).chain(uplinks).collect();
+        let slots: Vec<PortId> = self.attachments.values().map(|a| a.slot).chain(uplinks).collect();
         for slot in slots {
             self.chassis.close(slot, Close::Release);
         }

@@ -93,7 +93,9 @@ fn access_list(message: &rpc::AccessList) -> Result<(Name, Acl), Vec<Problem>> {
         "mac" => AclKind::Mac,
         "ip" => AclKind::Ipv4,
         "ipv6" => AclKind::Ipv6,
-        other => return Err(vec![problem(&path, format!("unknown kind of access list `{other}`"))]),
+        other => {
+            return Err(vec![problem(&path, format!("unknown kind of access list `{other}`"))]);
+        }
     };
     let name = message.name.parse::<Name>().map_err(|e| vec![problem(&path, e)])?;
     let mut acl = Acl::new(kind);
@@ -114,7 +116,9 @@ fn access_list(message: &rpc::AccessList) -> Result<(Name, Acl), Vec<Problem>> {
 fn port(message: &rpc::Port) -> Result<(InterfaceName, PortIntent), String> {
     let name = message.name.parse::<InterfaceName>().map_err(text)?;
     let mode = match &message.mode {
-        Some(rpc::port::Mode::AccessVlan(vlan)) => PortMode::Access(VlanId::new(*vlan).map_err(text)?),
+        Some(rpc::port::Mode::AccessVlan(vlan)) => {
+            PortMode::Access(VlanId::new(*vlan).map_err(text)?)
+        }
         Some(rpc::port::Mode::Trunk(trunk)) => PortMode::Trunk {
             native: VlanId::new(trunk.native_vlan).map_err(text)?,
             allowed: trunk.allowed_vlans.parse::<VlanSet>().map_err(text)?,
@@ -183,11 +187,7 @@ fn binding(message: Option<&rpc::AclBinding>) -> Result<AclBinding, String> {
         if text_of.is_empty() { Ok(None) } else { text_of.parse().map(Some).map_err(text) }
     };
     let Some(message) = message else { return Ok(AclBinding::default()) };
-    Ok(AclBinding {
-        mac: name(&message.mac)?,
-        ip: name(&message.ip)?,
-        ipv6: name(&message.ipv6)?,
-    })
+    Ok(AclBinding { mac: name(&message.mac)?, ip: name(&message.ip)?, ipv6: name(&message.ipv6)? })
 }
 
 /// The problems of a refused push, as they go back to the supervisor.

@@ -91,7 +91,11 @@ impl<C: Chassis> Control<C> {
         switch::PortCounters {
             name: port.name.to_string(),
             link_up: link_up && port.admin_up,
-            state_reason: if port.admin_up { state_reason } else { "administratively down".to_owned() },
+            state_reason: if port.admin_up {
+                state_reason
+            } else {
+                "administratively down".to_owned()
+            },
             rx_frames: totals.rx.frames(),
             rx_bytes: totals.rx.bytes,
             rx_multicast: totals.rx.multicast,
@@ -103,7 +107,10 @@ impl<C: Chassis> Control<C> {
             forwarded: totals.forwarded,
             consumed: totals.consumed,
             drops: drops(&totals.drops, |reason, frames| switch::DropCounter { reason, frames }),
-            tx_drops: drops(&totals.tx_drops, |reason, frames| switch::DropCounter { reason, frames }),
+            tx_drops: drops(&totals.tx_drops, |reason, frames| switch::DropCounter {
+                reason,
+                frames,
+            }),
             pinned_to: self.pinned_to(port.id),
         }
     }
@@ -123,7 +130,9 @@ impl<C: Chassis> Control<C> {
             };
         }
         match self.uplinks.values().find(|u| u.slot() == Some(slot)) {
-            Some(Uplink { state: UplinkState::Closed { reason, .. }, .. }) => (false, reason.clone()),
+            Some(Uplink { state: UplinkState::Closed { reason, .. }, .. }) => {
+                (false, reason.clone())
+            }
             Some(uplink) if uplink.is_open() && uplink.carrier => (true, String::new()),
             Some(_) => (false, "link not connected".to_owned()),
             None => (false, "no such device on this host".to_owned()),
@@ -169,7 +178,8 @@ impl<C: Chassis> Control<C> {
         let saved = attachment.map(|a| &a.saved);
         let uplink = self.uplinks.values().find(|u| u.slot() == Some(slot));
         let kind = match (attachment.map(|a| &a.device), uplink.map(|u| &u.state)) {
-            (Some(DeviceState::Open { kind, .. }), _) | (_, Some(UplinkState::Open { kind, .. })) => kind.clone(),
+            (Some(DeviceState::Open { kind, .. }), _)
+            | (_, Some(UplinkState::Open { kind, .. })) => kind.clone(),
             _ => saved.map(|s| s.kind.clone()).unwrap_or_default(),
         };
         let adapter = saved.map(|s| s.adapter.clone());

@@ -90,7 +90,9 @@ async fn session(
         match tokio::time::timeout(SILENCE_MAX, incoming.next()).await {
             Ok(Some(Ok(message))) => {
                 backoff.reset();
-                events.send(Event::Message(message)).map_err(|_| "the daemon is stopping".to_owned())?;
+                events
+                    .send(Event::Message(message))
+                    .map_err(|_| "the daemon is stopping".to_owned())?;
             }
             Ok(Some(Err(status))) => return Err(describe(&status)),
             Ok(None) => return Ok(()),

@@ -156,11 +156,8 @@ impl Rig {
 
     fn grant(&mut self, term: u64, request_id: u64, revision: u64) {
         use switch::attach_reply::Result::Granted;
-        let granted = switch::AttachGranted {
-            vethernet: 12,
-            mac: "02:57:46:00:00:0c".to_owned(),
-            revision,
-        };
+        let granted =
+            switch::AttachGranted { vethernet: 12, mac: "02:57:46:00:00:0c".to_owned(), revision };
         let reply = switch::AttachReply { request_id, result: Some(Granted(granted)) };
         self.tell(term, switch::to_dataplane::Body::AttachReply(reply));
     }
@@ -327,7 +324,9 @@ fn headless_after_a_restart_everything_comes_back() {
     let rig = Rig::with_vm().restart();
     assert_eq!(rig.revision(), Revision::new(5));
     let record = rig.chassis.record();
-    assert!(record.open.values().any(|d| matches!(d, Device::Tap { ifname, .. } if ifname == "eth0")));
+    assert!(
+        record.open.values().any(|d| matches!(d, Device::Tap { ifname, .. } if ifname == "eth0"))
+    );
     assert_eq!(record.open.len(), 3);
 }
 
@@ -408,14 +407,23 @@ fn the_loss_of_a_link_moves_the_pin_and_announces_the_address() {
     let (_, frame) = injected.first().expect("an announcement");
     assert_eq!(frame[6..12], [0x02, 0x57, 0x46, 0, 0, 0x0c]);
     assert_eq!(frame[12..16], [0x81, 0, 0, 10], "tagged with the VM's VLAN");
+    for _ in 0..10 {
+        rig.control.tick(false);
+    }
+    let injected = rig.chassis.record().injected.clone();
+    assert_eq!(injected.len(), 4, "told, and told three times again");
+    assert!(injected.iter().all(|(slot, again)| *slot == injected[0].0 && *again == injected[0].1));
 }
 
 #[test]
 fn a_port_whose_device_vanished_is_opened_again() {
     let mut rig = Rig::with_vm();
-    let tap = rig.chassis.record().open.iter().find_map(|(slot, device)| {
-        matches!(device, Device::Tap { .. }).then_some(*slot)
-    });
+    let tap = rig
+        .chassis
+        .record()
+        .open
+        .iter()
+        .find_map(|(slot, device)| matches!(device, Device::Tap { .. }).then_some(*slot));
     let slot = tap.expect("the TAP is open");
     rig.control.handle(Event::PortGone { port: slot, reason: "deleted".to_owned() });
     assert!(!rig.chassis.record().open.contains_key(&slot));
@@ -453,7 +461,8 @@ fn wrong_requests_are_refused_before_anybody_is_asked() {
         ifname: "eth0".to_owned(),
         ..Default::default()
     };
-    let spoil: [(&str, fn(&mut local::AttachRequest)); 8] = [
+    type Spoil = fn(&mut local::AttachRequest);
+    let spoil: [(&str, Spoil); 8] = [
         ("VM", |r| r.vm.clear()),
         ("adapter", |r| r.adapter = "a/b".to_owned()),
         ("too long", |r| r.ifname = "a".repeat(16)),
