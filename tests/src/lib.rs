@@ -15,6 +15,7 @@
 //! | [`netns`], [`process`] | namespaces and programs that end with their owner |
 //! | [`link`] | cables (veth), addresses, link up and down |
 //! | [`packet`], [`inject`], [`sniff`] | raw frames in and out of an interface, tags in place |
+//! | [`super_frame`] | TCP packets that somebody else is to segment |
 //! | [`wire`] | what tcpdump records and tshark decodes |
 //! | [`frames`], [`mutate`] | frames built, read, and broken by a seed |
 //! | [`switch`] | the physical switch upstream of the hosts |
@@ -62,6 +63,7 @@ pub mod process;
 pub mod report;
 pub mod sniff;
 pub mod standing;
+pub mod super_frame;
 pub mod switch;
 pub mod topology;
 pub mod traffic;

@@ -7,6 +7,8 @@ mod jumbo;
 mod programs;
 #[path = "e2e_wire/streams.rs"]
 mod streams;
+#[path = "e2e_wire/super_frames.rs"]
+mod super_frames;
 #[path = "e2e_wire/tags.rs"]
 mod tags;
 

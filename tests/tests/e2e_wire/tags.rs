@@ -11,9 +11,9 @@ use tests::wire::{Recorded, Recording};
 use crate::{HOST, injector, mac, ns, start};
 
 /// VM on an access port of VLAN 10, VM on a trunk, a station on the wire.
-const A: MacAddr = mac(0xa);
-const T: MacAddr = mac(0x7);
-const REMOTE: MacAddr = mac(0xee);
+pub(crate) const A: MacAddr = mac(0xa);
+pub(crate) const T: MacAddr = mac(0x7);
+pub(crate) const REMOTE: MacAddr = mac(0xee);
 
 /// Drop eligible indicator of a tag (IEEE 802.1Q-2018 clause 9.6).
 const DEI: u16 = 1 << 12;
@@ -24,7 +24,7 @@ const EF: u8 = 46;
 /// UDP port of the frame that ends a recording.
 const LAST_PORT: u16 = 4999;
 
-const TOPOLOGY: &str = "
+pub(crate) const TOPOLOGY: &str = "
 name: tags
 mgmt: { ipv4-subnet: 192.168.95.0/24 }
 topology:
@@ -40,7 +40,7 @@ topology:
     - endpoints: [ 'h1:eth1', 'wire:eth1' ]
 ";
 
-const CONFIG: &str = "
+pub(crate) const CONFIG: &str = "
 vlan 10,20,30
 port-profile type vethernet LAN-10
   switchport access vlan 10
