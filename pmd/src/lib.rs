@@ -7,6 +7,7 @@
 //!   how large it has to be.
 //! * [`burst`]: up to 64 frames. [`port`]: the trait of all ports.
 //! * [`memory_port`]: a port in memory, for tests, benches and the simulator.
+//! * [`pcap`]: capture files, read and written, also as a port.
 //! * [`conformance`]: the suite that every port must pass.
 //!
 //! *Invariants*: every chunk has one owner at any time and comes home when that is dropped; the
@@ -20,6 +21,7 @@ pub mod conformance;
 pub mod ethtool;
 pub mod memory;
 pub mod memory_port;
+pub mod pcap;
 pub mod port;
 pub mod tap;
 pub mod xdp;

@@ -167,6 +167,12 @@ pub enum PortGone {
     /// The other end of a port in memory was dropped.
     #[error("the peer of the memory port is gone")]
     Peer,
+    /// The file of a pcap port cannot be read or written on.
+    #[error("the capture is at an end: {problem}")]
+    Capture {
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 /// What became of a transmitted burst.
