@@ -2,7 +2,7 @@
 //!
 //! Where it sits: [`Snapshot::build`](crate::Snapshot::build) compiles each list once, the core calls
 //! [`CompiledAcl::eval`] for each frame. Invariant: the outcome is that of the reference matcher for
-//! every frame (property tests). Not here: the tables (`vectors`) and the search in them (`eval`).
+//! every frame (property tests). Not here: the tables (`tables`) and the search in them (`eval`).
 //!
 //! # Why bit vectors
 //!
@@ -10,16 +10,16 @@
 //! tree copy rules without end, or give each rule a tuple of its own: random prefix lengths and
 //! wildcards that are not contiguous do. Bit vectors with a summary have no such list. Their cost is
 //! one AND of two-step table lookups for each 16 bits of the key that some rule asks about, then the
-//! words that the summary leaves, usually one; memory has a fixed bound (see `vectors`). A list of
+//! words that the summary leaves, usually one; memory has a fixed bound (see `tables`). A list of
 //! which the outcome is constant, such as `permit ip any any`, has no tables at all.
 
 use proto::VlanId;
 use proto::frame::{FrameKey, L3};
 
-use super::condition::{Condition, chunk, conditions};
-use super::eval::{ipv4_chunks, ipv6_chunks, mac_chunks};
+use super::condition::{Condition, conditions, field};
+use super::eval::{ipv4_fields, ipv6_fields, mac_fields};
 use super::rule::{Acl, AclKind, Action, Match, Sequence};
-use super::vectors::{BitVectors, ROWS_BYTES_MAX};
+use super::tables::{ROWS_BYTES_MAX, Tables};
 use crate::config::Name;
 use crate::ids::StableIds;
 
@@ -78,7 +78,7 @@ enum Search {
     /// Every frame that the list speaks of has the same outcome.
     Constant,
     /// By tables, for the rules before the first that asks for nothing.
-    Tables(BitVectors),
+    Tables(Tables),
 }
 
 impl CompiledAcl {
@@ -165,14 +165,17 @@ impl CompiledAcl {
         }
     }
 
-    fn look_up(&self, tables: &BitVectors, key: &FrameKey, vlan: VlanId) -> Decision {
-        const IPV4: usize = chunk::IPV4_COUNT;
-        const IPV6: usize = chunk::IPV6_COUNT;
-        const MAC: usize = chunk::MAC_COUNT;
+    fn look_up(&self, tables: &Tables, key: &FrameKey, vlan: VlanId) -> Decision {
+        const IPV4: usize = field::IPV4.len();
+        const IPV6: usize = field::IPV6.len();
+        const MAC: usize = field::MAC.len();
+        const IPV4_BYTES: usize = field::bytes(&field::IPV4);
+        const IPV6_BYTES: usize = field::bytes(&field::IPV6);
+        const MAC_BYTES: usize = field::bytes(&field::MAC);
         let entry = match self.kind {
-            AclKind::Mac => tables.first::<MAC, { 2 * MAC }>(&mac_chunks(key, vlan)),
-            AclKind::Ipv4 => tables.first::<IPV4, { 2 * IPV4 }>(&ipv4_chunks(key)),
-            AclKind::Ipv6 => tables.first::<IPV6, { 2 * IPV6 }>(&ipv6_chunks(key)),
+            AclKind::Mac => tables.first::<MAC, MAC_BYTES>(&mac_fields(key, vlan)),
+            AclKind::Ipv4 => tables.first::<IPV4, IPV4_BYTES>(&ipv4_fields(key)),
+            AclKind::Ipv6 => tables.first::<IPV6, IPV6_BYTES>(&ipv6_fields(key)),
         };
         entry.and_then(|entry| self.decisions.get(entry)).copied().unwrap_or(self.otherwise)
     }
@@ -200,7 +203,7 @@ fn compile_rules(
     if asking.is_empty() {
         return (Search::Constant, Box::default(), otherwise);
     }
-    let (tables, rule_of_entry) = BitVectors::build(&asking, rows_bytes_max);
+    let (tables, rule_of_entry) = Tables::build(field::widths(acl.kind), &asking, rows_bytes_max);
     let of_entry = rule_of_entry.iter().map(|rule| decisions[*rule]).collect();
     (Search::Tables(tables), of_entry, otherwise)
 }

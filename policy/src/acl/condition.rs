@@ -1,12 +1,13 @@
-//! What a rule asks of each 16-bit piece of a frame's key.
+//! What a rule asks of each field of a frame's key.
 //!
-//! The classifier cuts a key into *chunks* of 16 bits and looks each up by itself. So here a rule is
-//! cut the same way: for each chunk the values that it accepts, as a union of few [`Product`]s, each
-//! a set of high bytes times a set of low bytes. Every condition of the language fits exactly: an
-//! address with any wildcard is one product a chunk, a port range at most three.
+//! The classifier reads a key as a few *fields* of up to eight bytes and looks each up byte by byte.
+//! So here a rule is written the same way: for each field the values that it accepts, as a union of
+//! few [`Product`]s, each a set of values for every byte. All conditions of the language fit exactly:
+//! an address with any wildcard is one product, a port range at most three.
 //!
-//! Where it sits: `eval` makes the chunks of a frame, this file those of a rule, in the order that
-//! [`chunk`] names; `vectors` knows nothing of either's meaning. Not here: which rule wins.
+//! Where it sits: `eval` makes the fields of a frame, this file those of a rule, in the order and
+//! with the widths that [`field`] gives; `tables` knows nothing of their meaning. Not here: which
+//! rule wins.
 
 use proto::{IpProto, MacAddr};
 
@@ -14,23 +15,46 @@ use super::rule::{
     AclKind, AddressMatch, IpMatch, MacMatch, MacPattern, Match, PortMatch, TcpMatch,
 };
 
-/// Positions of the chunks that are not part of an address, and how many there are of each kind.
-pub(super) mod chunk {
-    /// Chunks of an IPv4 key: 2 for each address, then those of L4.
-    pub(in crate::acl) const IPV4_COUNT: usize = 4 + L4_COUNT;
-    /// Chunks of an IPv6 key: 8 for each address, then those of L4.
-    pub(in crate::acl) const IPV6_COUNT: usize = 16 + L4_COUNT;
-    /// Chunks of a MAC key: 3 for each address, EtherType, VLAN.
-    pub(in crate::acl) const MAC_COUNT: usize = 8;
-    /// Behind the addresses of an IP key: source port or ICMP type, destination port or ICMP code,
-    /// shape (high byte: protocol; low byte: the constants below), TCP flags.
-    pub(in crate::acl) const L4_COUNT: usize = 4;
-    /// In the low byte of the shape: the fields of L4 are real.
+/// The fields of a key by kind of list: how many bytes each has, in order.
+pub(super) mod field {
+    use super::AclKind;
+
+    /// Source address, destination address, then the fields of L4: source port or ICMP type,
+    /// destination port or ICMP code, shape, TCP flags. The high byte of the shape is the protocol,
+    /// the low byte is made of the constants below.
+    pub(in crate::acl) const IPV4: [usize; 6] = [4, 4, 2, 2, 2, 1];
+    /// Both halves of the source address and of the destination address, then L4 as for IPv4.
+    pub(in crate::acl) const IPV6: [usize; 8] = [8, 8, 8, 8, 2, 2, 2, 1];
+    /// Source, destination, EtherType, VLAN.
+    pub(in crate::acl) const MAC: [usize; 4] = [6, 6, 2, 2];
+    /// The most fields of a kind.
+    pub(in crate::acl) const COUNT_MAX: usize = IPV6.len();
+
+    /// In the low byte of the shape: the other fields of L4 are real.
     pub(in crate::acl) const HAS_L4: u8 = 1;
     /// In the low byte of the shape: a fragment that is not the first.
     pub(in crate::acl) const LATER: u8 = 2;
     /// In the low byte of the shape: where the DSCP starts.
     pub(in crate::acl) const DSCP_SHIFT: u32 = 2;
+
+    /// The bytes of all fields: the most pieces that they can be cut in.
+    pub(in crate::acl) const fn bytes(widths: &[usize]) -> usize {
+        let (mut sum, mut at) = (0, 0);
+        while at < widths.len() {
+            sum += widths[at];
+            at += 1;
+        }
+        sum
+    }
+
+    /// The widths of a kind's fields.
+    pub(in crate::acl) const fn widths(kind: AclKind) -> &'static [usize] {
+        match kind {
+            AclKind::Mac => &MAC,
+            AclKind::Ipv4 => &IPV4,
+            AclKind::Ipv6 => &IPV6,
+        }
+    }
 }
 
 /// TCP flag bits of `established` (RFC 9293 section 3.1): RST and ACK.
@@ -53,6 +77,22 @@ impl ByteSet {
         set
     }
 
+    /// One byte.
+    fn exactly(byte: u8) -> Self {
+        let mut set = Self::NONE;
+        set.0[usize::from(byte / 64)] = 1 << (byte % 64);
+        set
+    }
+
+    /// Bytes that agree with `value` in the bits that `wildcard` does not set.
+    fn masked(value: u8, wildcard: u8) -> Self {
+        match wildcard {
+            0 => Self::exactly(value),
+            u8::MAX => Self::ALL,
+            _ => Self::of(|byte| (byte ^ value) & !wildcard == 0),
+        }
+    }
+
     pub(super) const fn contains(self, byte: u8) -> bool {
         self.0[(byte / 64) as usize] >> (byte % 64) & 1 != 0
     }
@@ -62,14 +102,10 @@ impl ByteSet {
     }
 }
 
-/// The values whose high byte and low byte each stand in a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Product {
-    pub(super) high: ByteSet,
-    pub(super) low: ByteSet,
-}
+/// Values of which each byte stands in its set; as many sets as the field has bytes.
+pub(super) type Product = Box<[ByteSet]>;
 
-/// What a rule accepts in one chunk.
+/// What a rule accepts in one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
     /// Everything.
@@ -79,63 +115,49 @@ pub(super) enum Condition {
 }
 
 impl Condition {
-    fn new(products: impl IntoIterator<Item = Product>) -> Self {
-        let mut union = Vec::new();
+    fn new<const N: usize>(products: impl IntoIterator<Item = [ByteSet; N]>) -> Self {
+        let mut union: Vec<Product> = Vec::new();
         for product in products {
-            if product.high == ByteSet::ALL && product.low == ByteSet::ALL {
+            if product.iter().all(|set| *set == ByteSet::ALL) {
                 return Self::Any;
             }
-            if product.high != ByteSet::NONE && product.low != ByteSet::NONE {
-                union.push(product);
+            if !product.contains(&ByteSet::NONE) {
+                union.push(product.into());
             }
         }
         Self::Union(union)
     }
 
     /// Values that agree with `value` in the bits that `wildcard` does not set.
-    fn masked(value: u16, wildcard: u16) -> Self {
-        let byte = |value: u8, wildcard: u8| ByteSet::of(|b| (b ^ value) & !wildcard == 0);
-        let ([vh, vl], [wh, wl]) = (value.to_be_bytes(), wildcard.to_be_bytes());
-        Self::new([Product { high: byte(vh, wh), low: byte(vl, wl) }])
+    fn masked<const N: usize>(value: [u8; N], wildcard: [u8; N]) -> Self {
+        let product: [_; N] = std::array::from_fn(|at| ByteSet::masked(value[at], wildcard[at]));
+        Self::new([product])
     }
 
-    /// `first..=last`; nothing when `last` is below `first`.
-    fn range(first: u16, last: u16) -> Vec<Product> {
-        let ([fh, fl], [lh, ll]) = (first.to_be_bytes(), last.to_be_bytes());
-        let row = |high: u8, low: ByteSet| Product { high: ByteSet::of(|b| b == high), low };
-        if fh == lh {
-            return vec![row(fh, ByteSet::of(|b| fl <= b && b <= ll))];
-        }
-        let middle = ByteSet::of(|b| fh < b && b < lh);
-        if first > last {
-            return Vec::new();
-        }
-        vec![
-            row(fh, ByteSet::of(|b| fl <= b)),
-            Product { high: middle, low: ByteSet::ALL },
-            row(lh, ByteSet::of(|b| b <= ll)),
-        ]
+    /// One value, or all.
+    fn exactly(value: Option<u16>) -> Self {
+        value.map_or(Self::Any, |value| Self::masked(value.to_be_bytes(), [0; 2]))
     }
 
     fn port(port: Option<PortMatch>) -> Self {
         match port {
             None => Self::Any,
-            Some(PortMatch::Eq(wanted)) => Self::masked(wanted, 0),
+            Some(PortMatch::Eq(wanted)) => Self::exactly(Some(wanted)),
             Some(PortMatch::Neq(unwanted)) => {
                 let [high, low] = unwanted.to_be_bytes();
                 Self::new([
-                    Product { high: ByteSet::of(|b| b != high), low: ByteSet::ALL },
-                    Product { high: ByteSet::of(|b| b == high), low: ByteSet::of(|b| b != low) },
+                    [ByteSet::of(|b| b != high), ByteSet::ALL],
+                    [ByteSet::exactly(high), ByteSet::of(|b| b != low)],
                 ])
             }
             Some(PortMatch::Lt(bound)) => {
-                Self::new(bound.checked_sub(1).map_or(Vec::new(), |last| Self::range(0, last)))
+                Self::new(bound.checked_sub(1).map_or(Vec::new(), |last| range(0, last)))
             }
             Some(PortMatch::Gt(bound)) => {
                 let first = bound.checked_add(1);
-                Self::new(first.map_or(Vec::new(), |first| Self::range(first, u16::MAX)))
+                Self::new(first.map_or(Vec::new(), |first| range(first, u16::MAX)))
             }
-            Some(PortMatch::Range(first, last)) => Self::new(Self::range(first, last)),
+            Some(PortMatch::Range(first, last)) => Self::new(range(first, last)),
         }
     }
 
@@ -145,78 +167,102 @@ impl Condition {
     }
 }
 
-/// The conditions of one rule, a condition for each chunk; `None` when it can never match.
+/// The values `first..=last`; none when `last` is below `first`.
+fn range(first: u16, last: u16) -> Vec<[ByteSet; 2]> {
+    let ([first_high, first_low], [last_high, last_low]) =
+        (first.to_be_bytes(), last.to_be_bytes());
+    if first > last {
+        return Vec::new();
+    }
+    if first_high == last_high {
+        let low = ByteSet::of(|b| first_low <= b && b <= last_low);
+        return vec![[ByteSet::exactly(first_high), low]];
+    }
+    vec![
+        [ByteSet::exactly(first_high), ByteSet::of(|b| first_low <= b)],
+        [ByteSet::of(|b| first_high < b && b < last_high), ByteSet::ALL],
+        [ByteSet::exactly(last_high), ByteSet::of(|b| b <= last_low)],
+    ]
+}
+
+/// The conditions of one rule, one for each field; `None` when it can never match.
 ///
 /// A rule that does not belong into a list of this kind never matches.
 pub(super) fn conditions(kind: AclKind, matches: &Match) -> Option<Box<[Condition]>> {
     let conditions = match (kind, matches) {
-        (AclKind::Mac, Match::Mac(mac)) => of_mac(mac),
-        (AclKind::Ipv4, Match::Ip(ip)) => of_ip(ip, 32, IpProto::ICMP)?,
-        (AclKind::Ipv6, Match::Ip(ip)) => of_ip(ip, 128, IpProto::ICMPV6)?,
+        (AclKind::Mac, Match::Mac(mac)) => of_mac(mac).into(),
+        (AclKind::Ipv4, Match::Ip(ip)) => of_ipv4(ip)?,
+        (AclKind::Ipv6, Match::Ip(ip)) => of_ipv6(ip)?,
         _ => return None,
     };
     (!conditions.iter().any(Condition::is_never)).then(|| conditions.into())
 }
 
-fn of_mac(mac: &MacMatch) -> Vec<Condition> {
-    let mut conditions = Vec::with_capacity(chunk::MAC_COUNT);
-    for MacPattern { address, wildcard } in [mac.src, mac.dst] {
-        let pieces = |address: MacAddr| {
-            let [a, b, c, d, e, f] = address.octets();
-            [[a, b], [c, d], [e, f]].map(u16::from_be_bytes)
-        };
-        let both = pieces(address).into_iter().zip(pieces(wildcard));
-        conditions.extend(both.map(|(value, wildcard)| Condition::masked(value, wildcard)));
-    }
-    let exactly = |value: Option<u16>| value.map_or(Condition::Any, |v| Condition::masked(v, 0));
-    conditions.push(exactly(mac.ether_type.map(proto::EtherType::get)));
-    conditions.push(exactly(mac.vlan.map(proto::VlanId::get)));
-    conditions
+fn of_mac(mac: &MacMatch) -> [Condition; 4] {
+    let address = |pattern: MacPattern| {
+        let octets = MacAddr::octets;
+        Condition::masked(octets(pattern.address), octets(pattern.wildcard))
+    };
+    [
+        address(mac.src),
+        address(mac.dst),
+        Condition::exactly(mac.ether_type.map(proto::EtherType::get)),
+        Condition::exactly(mac.vlan.map(proto::VlanId::get)),
+    ]
 }
 
-fn of_ip(ip: &IpMatch, address_bits: u32, icmp: IpProto) -> Option<Vec<Condition>> {
-    let mut conditions = Vec::with_capacity(chunk::IPV6_COUNT);
+fn of_ipv4(ip: &IpMatch) -> Option<Vec<Condition>> {
+    let mut conditions = Vec::with_capacity(field::IPV4.len());
     for AddressMatch { value, wildcard } in [ip.src, ip.dst] {
-        let above = u128::MAX.checked_shl(address_bits).unwrap_or(0);
-        if value & !wildcard & above != 0 {
+        // No IPv4 address has a bit above its 32.
+        if (value & !wildcard) >> 32 != 0 {
             return None;
         }
-        conditions.extend((0..address_bits / 16).rev().map(|piece| {
-            let cut = |whole: u128| (whole >> (piece * 16)) as u16;
-            Condition::masked(cut(value), cut(wildcard))
-        }));
+        let octets = |whole: u128| (whole as u32).to_be_bytes();
+        conditions.push(Condition::masked(octets(value), octets(wildcard)));
     }
-    let mut ports = [Condition::port(ip.src_port), Condition::port(ip.dst_port)];
-    if let Some(wanted) = ip.icmp {
-        if ip.src_port.is_some() || ip.dst_port.is_some() {
-            return None;
-        }
-        let code = wanted.code.map(|code| PortMatch::Eq(u16::from(code)));
-        ports = [
-            Condition::port(Some(PortMatch::Eq(u16::from(wanted.icmp_type)))),
-            Condition::port(code),
-        ];
-    }
-    conditions.extend(ports);
-    conditions.push(shape(ip, icmp));
-    let flags = |accepts: &dyn Fn(u8) -> bool| {
-        Condition::new([Product { high: ByteSet::ALL, low: ByteSet::of(accepts) }])
-    };
-    conditions.push(match ip.tcp {
-        None => Condition::Any,
-        Some(TcpMatch::Established) => flags(&|b| b & ESTABLISHED != 0),
-        Some(TcpMatch::Flags(wanted)) => flags(&|b| b & wanted == wanted),
-    });
+    conditions.extend(of_l4(ip, IpProto::ICMP)?);
     Some(conditions)
 }
 
-/// Protocol, DSCP, fragmentation, and whether the L4 fields must be real.
-fn shape(ip: &IpMatch, icmp: IpProto) -> Condition {
+fn of_ipv6(ip: &IpMatch) -> Option<Vec<Condition>> {
+    let mut conditions = Vec::with_capacity(field::IPV6.len());
+    for AddressMatch { value, wildcard } in [ip.src, ip.dst] {
+        for shift in [64, 0] {
+            let octets = |whole: u128| ((whole >> shift) as u64).to_be_bytes();
+            conditions.push(Condition::masked(octets(value), octets(wildcard)));
+        }
+    }
+    conditions.extend(of_l4(ip, IpProto::ICMPV6)?);
+    Some(conditions)
+}
+
+/// Source port, destination port, shape, TCP flags; `None` when they exclude each other.
+fn of_l4(ip: &IpMatch, icmp_proto: IpProto) -> Option<[Condition; 4]> {
+    let mut ports = [Condition::port(ip.src_port), Condition::port(ip.dst_port)];
+    if let Some(icmp) = ip.icmp {
+        if ip.src_port.is_some() || ip.dst_port.is_some() {
+            return None;
+        }
+        ports = [Some(icmp.icmp_type), icmp.code].map(|n| Condition::exactly(n.map(u16::from)));
+    }
+    let flags = match ip.tcp {
+        None => Condition::Any,
+        Some(TcpMatch::Established) => Condition::new([[ByteSet::of(|b| b & ESTABLISHED != 0)]]),
+        Some(TcpMatch::Flags(wanted)) => Condition::new([[ByteSet::of(|b| b & wanted == wanted)]]),
+    };
+    let [src_port, dst_port] = ports;
+    Some([src_port, dst_port, shape(ip, icmp_proto), flags])
+}
+
+/// Protocol, DSCP, fragmentation, and whether the other fields of L4 must be real.
+fn shape(ip: &IpMatch, icmp_proto: IpProto) -> Condition {
     let asks_ports = ip.src_port.is_some() || ip.dst_port.is_some();
     let asks_l4 = asks_ports || ip.tcp.is_some() || ip.icmp.is_some();
-    let mut high = ByteSet::of(|b| ip.proto.is_none_or(|wanted| wanted.get() == b));
-    let mut only = |protocols: &[IpProto]| {
-        high = high.intersection(ByteSet::of(|b| protocols.contains(&IpProto::new(b))));
+    let mut protocols = ip.proto.map_or(ByteSet::ALL, |wanted| ByteSet::exactly(wanted.get()));
+    let mut only = |possible: &[IpProto]| {
+        let possible = ByteSet::of(|b| possible.contains(&IpProto::new(b)));
+        protocols = protocols.intersection(possible);
     };
     if asks_ports {
         only(&[IpProto::TCP, IpProto::UDP, IpProto::SCTP]);
@@ -225,15 +271,15 @@ fn shape(ip: &IpMatch, icmp: IpProto) -> Condition {
         only(&[IpProto::TCP]);
     }
     if ip.icmp.is_some() {
-        only(&[icmp]);
+        only(&[icmp_proto]);
     }
     let low = ByteSet::of(|b| {
-        let later = b & chunk::LATER != 0;
-        ip.dscp.is_none_or(|wanted| wanted.get() == b >> chunk::DSCP_SHIFT)
+        let later = b & field::LATER != 0;
+        ip.dscp.is_none_or(|wanted| wanted.get() == b >> field::DSCP_SHIFT)
             && (!ip.fragments || later)
-            && (!asks_l4 || (b & chunk::HAS_L4 != 0 && !later))
+            && (!asks_l4 || (b & field::HAS_L4 != 0 && !later))
     });
-    Condition::new([Product { high, low }])
+    Condition::new([[protocols, low]])
 }
 
 #[cfg(test)]
@@ -241,12 +287,12 @@ mod tests {
     use super::*;
 
     fn accepts(condition: &Condition, value: u16) -> bool {
-        let [high, low] = value.to_be_bytes();
+        let fits = |product: &Product| {
+            value.to_be_bytes().iter().zip(product).all(|(byte, set)| set.contains(*byte))
+        };
         match condition {
             Condition::Any => true,
-            Condition::Union(products) => {
-                products.iter().any(|p| p.high.contains(high) && p.low.contains(low))
-            }
+            Condition::Union(products) => products.iter().any(fits),
         }
     }
 
@@ -283,11 +329,11 @@ mod tests {
 
     #[test]
     fn wildcards_need_not_be_contiguous() {
-        let (value, wildcard) = (0x0a05, 0x5501);
-        let condition = Condition::masked(value, wildcard);
+        let (value, wildcard) = (0x0a05u16, 0x5501u16);
+        let condition = Condition::masked(value.to_be_bytes(), wildcard.to_be_bytes());
         for other in 0..=u16::MAX {
             assert_eq!(accepts(&condition, other), (other ^ value) & !wildcard == 0);
         }
-        assert_eq!(Condition::masked(77, u16::MAX), Condition::Any);
+        assert_eq!(Condition::masked([77, 1], [u8::MAX; 2]), Condition::Any);
     }
 }

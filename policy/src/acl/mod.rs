@@ -5,7 +5,8 @@ mod condition;
 mod eval;
 pub mod reference;
 pub mod rule;
-mod vectors;
+mod tables;
+mod trie;
 
 pub use compile::{AclError, CompiledAcl, Decision, RuleCounterId};
 

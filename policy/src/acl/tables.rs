@@ -255,7 +255,7 @@ fn trie(
             }
         }
     }
-    Trie::build(free, &asks, limits)
+    Trie::build(&free, &asks, limits)
 }
 
 /// Appends the nodes of a trie: its classes, then its pages.

@@ -10,7 +10,7 @@ use super::super::rule::{
 use super::*;
 use crate::arbitrary;
 
-/// So few bytes for rows that every chunk is looked up by byte and ranges become several entries.
+/// So few bytes for rows that every field is looked up by byte and ranges become several entries.
 const TIGHT: usize = 64;
 
 fn name() -> Name {
