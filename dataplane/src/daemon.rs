@@ -51,7 +51,7 @@ pub struct Options {
     /// AF_XDP queues that packet memory is reserved for.
     #[arg(long, default_value_t = 8)]
     pub afxdp_queues: u32,
-    /// TAP queues that packet memory is reserved for.
+    /// TAP queues that packet memory is reserved for: those that receive at the same time.
     #[arg(long, default_value_t = 64)]
     pub tap_queues: u32,
 }

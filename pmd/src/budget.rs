@@ -18,7 +18,7 @@ pub struct MemoryBudget {
     pub afxdp_queues: u32,
     /// Entries of each of their rings.
     pub afxdp_ring_len: u32,
-    /// TAP queues.
+    /// TAP queues that receive at the same time; a sleeping one holds nothing.
     pub tap_queues: u32,
     /// Frames that wait outside the workers: punted to the control plane, on their way between two
     /// workers, or sampled for a capture.
