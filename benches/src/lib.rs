@@ -1,1 +1,1 @@
-//! placeholder
+//! Nothing but a place for the benchmarks in `benches/`, one file a question.
