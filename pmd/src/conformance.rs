@@ -2,8 +2,8 @@
 //!
 //! *Where it sits*: the tests of each port kind call [`check`] with a way to make the port and to
 //! play its other side. It panics nowhere: what is violated comes back as a sentence.
-//! *Invariant*: only frames of its own EtherType are looked at, because the kernel at the other side
-//! of a real device also speaks for itself.
+//! *Invariant*: only frames of its own EtherType are looked at, because the kernel at the other
+//! side of a real device also speaks for itself.
 //! *Not here*: what is special to one kind (offload headers, queues, programs).
 
 use std::sync::Arc;
@@ -306,8 +306,8 @@ fn compare(index: usize, expected: &[u8], seen: &[u8]) -> Result<(), String> {
     let differs = expected.iter().zip(seen).position(|(a, b)| a != b);
     require(expected == seen, || {
         format!(
-            "frame {index}: {} bytes expected, {} seen, first difference at {differs:?}; number {:?} \
-             expected, {:?} seen",
+            "frame {index}: {} bytes expected, {} seen, first difference at {differs:?}; \
+             number {:?} expected, {:?} seen",
             expected.len(),
             seen.len(),
             expected.get(14..18),

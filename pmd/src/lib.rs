@@ -3,8 +3,8 @@
 //! *Where it sits*: below the dataplane's workers, above the kernel. It knows `proto`'s types and
 //! frames, and neither policy nor VLANs. From the bottom:
 //!
-//! * [`memory`]: the one mapping, its chunks and their owners ([`Frame`], [`Pool`]); [`budget`] says
-//!   how large it has to be.
+//! * [`memory`]: the one mapping, its chunks and their owners ([`Frame`], [`Pool`]); [`budget`]
+//!   says how large it has to be.
 //! * [`burst`]: up to 64 frames. [`port`]: the trait of all ports.
 //! * [`memory_port`]: a port in memory, for tests, benches and the simulator.
 //! * [`pcap`]: capture files, read and written, also as a port.

@@ -222,7 +222,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (which.clone(), 0..4200usize, 0..4200usize)
             .prop_map(|(i, o, n)| Step::AppendChunk(i, o, n)),
         2 => (which.clone(), 0..12_000usize).prop_map(|(i, n)| Step::Truncate(i, n)),
-        2 => (which.clone(), 0..12_000usize, 0..6000usize).prop_map(|(i, o, n)| Step::Write(i, o, n)),
+        2 => (which.clone(), 0..12_000usize, 0..6000usize)
+            .prop_map(|(i, o, n)| Step::Write(i, o, n)),
         1 => which.clone().prop_map(Step::Copy),
         1 => which.clone().prop_map(Step::Detach),
         1 => which.prop_map(Step::Lend),

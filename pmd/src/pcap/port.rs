@@ -34,7 +34,8 @@ impl PcapPort {
     /// stamps of `clock`.
     ///
     /// # Errors
-    /// [`PcapError`]: the replay is no capture of Ethernet frames, or the capture cannot be written.
+    /// [`PcapError`]: the replay is no capture of Ethernet frames, or the capture cannot be
+    /// written.
     pub fn new(
         replay: Option<Box<dyn Read + Send>>,
         capture: Option<Box<dyn Write + Send>>,

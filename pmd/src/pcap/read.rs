@@ -307,7 +307,8 @@ fn truncated(error: io::Error, what: &'static str, offset: u64) -> PcapError {
     }
 }
 
-/// A time stamp in units of `if_tsresol` as nanoseconds; one that does not fit is the last that does.
+/// A time stamp in units of `if_tsresol` as nanoseconds; the highest value for one that is too far
+/// ahead.
 fn to_ns(units: u64, tsresol: u8) -> u64 {
     let exponent = u32::from(tsresol & 0x7f);
     let units = u128::from(units);
