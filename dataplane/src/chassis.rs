@@ -179,7 +179,8 @@ impl Chassis {
 
     /// The worker with the fewest ports.
     fn idlest_worker(&self) -> usize {
-        let load = |worker: &usize| self.open.values().filter(|port| port.worker == *worker).count();
+        let load =
+            |worker: &usize| self.open.values().filter(|port| port.worker == *worker).count();
         (0..self.hands.len()).min_by_key(load).unwrap_or(0)
     }
 
@@ -201,7 +202,8 @@ impl Chassis {
             ring_len: self.size.ring_len,
             promiscuous: uplink,
         };
-        let opened = XskPort::open(&self.memory, &config).map_err(|e| DeviceError(e.to_string()))?;
+        let opened =
+            XskPort::open(&self.memory, &config).map_err(|e| DeviceError(e.to_string()))?;
         let info = Opened {
             kind: format!("afxdp ({})", opened.mode),
             note: opened.note,
@@ -223,7 +225,8 @@ impl Chassis {
                 VlanMode::Access(vlan) => (*vlan, std::iter::once(*vlan).collect()),
                 VlanMode::Trunk { native, allowed } => (*native, (**allowed).clone()),
             };
-            let filter = Filter { bpdus: true, vlans: true, native_vlan: Some(native), host: *host };
+            let filter =
+                Filter { bpdus: true, vlans: true, native_vlan: Some(native), host: *host };
             // VLANs first: until then the filter of before holds, which let through what was wanted.
             let set = xdp.set_vlans(&words(&allowed), &words(&members));
             if let Err(e) = set.and_then(|()| xdp.set_filter(filter)) {
@@ -373,7 +376,8 @@ fn work(setup: Setup, core: Option<core_affinity::CoreId>) {
 /// The VLANs that a vEthernet of this host is in: nobody here wants frames of others.
 fn member_vlans(view: &View) -> VlanSet {
     let mut members = VlanSet::EMPTY;
-    for port in view.snapshot.ports().filter(|p| p.admin_up && matches!(p.role, Role::Vethernet(_))) {
+    for port in view.snapshot.ports().filter(|p| p.admin_up && matches!(p.role, Role::Vethernet(_)))
+    {
         match &port.vlan_mode {
             VlanMode::Access(vlan) => drop(members.insert(*vlan)),
             VlanMode::Trunk { allowed, .. } => members.extend(allowed.iter()),

@@ -157,7 +157,9 @@ async fn serve(
 fn relay_notices(notices: &Receiver<Notice>, events: &Sender<Event>) {
     for notice in notices {
         let event = match notice {
-            Notice::PortGone { port, reason } => Event::PortGone { port, reason: reason.to_string() },
+            Notice::PortGone { port, reason } => {
+                Event::PortGone { port, reason: reason.to_string() }
+            }
             Notice::BpduGuard { port } => Event::BpduGuard { port },
             Notice::AclLog(matched) => Event::AclLog(matched),
         };

@@ -69,7 +69,8 @@ pub fn table(status: &StatusReply) -> String {
     let memory = status.memory.unwrap_or_default();
     // Writing to a String cannot fail.
     writeln!(page, "Host {} ({}), module {module}", status.name, status.host_uuid).ok();
-    writeln!(page, "Supervisor {}: {session}, revision {}", status.supervisor, status.revision).ok();
+    writeln!(page, "Supervisor {}: {session}, revision {}", status.supervisor, status.revision)
+        .ok();
     writeln!(
         page,
         "Memory {} chunks of {} bytes, {} free, {} in use",
@@ -88,7 +89,13 @@ pub fn table(status: &StatusReply) -> String {
         writeln!(
             page,
             "{:<14} {:<16} {:<10} {link:<5} {:<14} {:>12} {:>12} {dropped:>10}  {}",
-            port.name, port.vm, port.adapter, port.pinned_to, port.rx_frames, port.tx_frames, port.reason
+            port.name,
+            port.vm,
+            port.adapter,
+            port.pinned_to,
+            port.rx_frames,
+            port.tx_frames,
+            port.reason
         )
         .ok();
     }
