@@ -97,7 +97,10 @@ fn forwarding_core_is_sans_io() {
         for entry in std::fs::read_dir(&folder).expect("the core's folder") {
             let path = entry.expect("a folder entry").path();
             if path.is_dir() {
-                folders.push(path);
+                // What tests the core may use more than the core.
+                if !path.ends_with("tests") {
+                    folders.push(path);
+                }
                 continue;
             }
             files += 1;
