@@ -37,16 +37,30 @@ const STAGE_LEN: usize = BURST_MAX + SEGMENTS_MAX;
 /// The fill ring is topped up when this many places are free: a ring update serves many frames.
 const REFILL_MIN: u32 = 32;
 
-// SAFETY: the mapping behind `PacketMemory` is page-aligned, stays where it is from construction to
-// drop, and the Arc that the UMEM keeps holds it as long as the kernel may use it. Its chunks are
-// lent to the kernel through `Ledger`, so safe code has no reference into a chunk that a ring holds.
-unsafe impl afxdp::PacketMemory for PacketMemory {
+/// The packet memory as it is registered with a device. The type stays in this module, and so do the
+/// sockets: were `PacketMemory` itself an [`afxdp::PacketMemory`], any safe code could hand a ring the
+/// address of a chunk that somebody has a reference into.
+///
+/// ```compile_fail,E0277
+/// fn register(memory: std::sync::Arc<pmd::PacketMemory>) -> afxdp::Umem {
+///     afxdp::Umem::new(memory, afxdp::UmemConfig::default()).unwrap()
+/// }
+/// ```
+#[derive(Debug)]
+struct Registered(Arc<PacketMemory>);
+
+// SAFETY: the mapping behind `PacketMemory` is page-aligned and stays where it is from construction to
+// drop, and the Arc holds it as long as the kernel may use it. The only rings of sockets over it are
+// those of this module, and every address that goes into one comes from `Ledger::lend` or
+// `lend_frame`, and comes out of the ledger only after the kernel has put it into a receive or
+// completion ring, or its socket is closed. So nobody has a reference into a chunk that a ring holds.
+unsafe impl afxdp::PacketMemory for Registered {
     fn base(&self) -> NonNull<u8> {
-        Self::base(self)
+        self.0.base()
     }
 
     fn len(&self) -> usize {
-        self.size_bytes()
+        self.0.size_bytes()
     }
 }
 
@@ -219,7 +233,8 @@ fn open_queues(
     frame_bytes: usize,
 ) -> Result<(Vec<Queue>, bool), afxdp::Error> {
     let chunk_size = u32::try_from(memory.chunk_size_bytes()).unwrap_or(u32::MAX);
-    let umem = Umem::new(memory.clone(), UmemConfig { chunk_size, headroom: 0 })?;
+    let registered = Arc::new(Registered(Arc::clone(memory)));
+    let umem = Umem::new(registered, UmemConfig { chunk_size, headroom: 0 })?;
     let multi_buffer = frame_bytes > umem.receive_len_max() as usize;
     let len = config.ring_len;
     let count = netdev.receive_queues().min(crate::xdp::QUEUES_MAX);

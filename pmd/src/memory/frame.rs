@@ -306,19 +306,12 @@ impl Frame {
         DetachedFrame { memory: Arc::clone(pool.memory()), chain }
     }
 
-    /// Calls `each` with address and length of every segment's data, and gives up ownership of
-    /// the chunks; `each` takes it over.
+    /// Gives the chunks up to the ledger of this number, one by one as the iterator yields their data.
     #[inline]
-    pub(super) fn give_up(self, mut each: impl FnMut(u32, u64, u32)) {
-        let mut index = self.chain.head;
-        for position in 0..self.segment_count() {
-            // Read first: `each` may overwrite the link.
-            let link = if position == 0 { self.head_link() } else { self.link(index) };
-            let address = self.pool.memory().start_of(index) as u64 + u64::from(link.offset);
-            each(index, address, u32::from(link.len));
-            index = link.next;
-        }
-        self.into_parts();
+    pub(super) fn lend_to(self, ledger: u64) -> Lending {
+        let head = self.head_link();
+        let (pool, chain) = self.into_parts();
+        Lending { next: (chain.head, head), left: chain.segments, pool, ledger }
     }
 
     /// Takes the frame apart without freeing its chunks.
@@ -443,6 +436,40 @@ impl<'a> Iterator for Segments<'a> {
 }
 
 impl ExactSizeIterator for Segments<'_> {}
+
+/// The chunks of a frame on their way to a ledger. A chunk is the ledger's when address and length of
+/// its data were yielded; the others follow when this is dropped, so that a panic of whoever takes
+/// the addresses leaves no chunk with two owners.
+pub(super) struct Lending {
+    pool: Pool,
+    next: (u32, Link),
+    left: u8,
+    ledger: u64,
+}
+
+impl Iterator for Lending {
+    type Item = (u64, u32);
+
+    #[inline]
+    fn next(&mut self) -> Option<(u64, u32)> {
+        self.left = self.left.checked_sub(1)?;
+        let memory = self.pool.memory();
+        let (index, link) = self.next;
+        if self.left > 0 {
+            // Read before the mark overwrites what leads here.
+            self.next = (link.next, memory.links.get(link.next));
+        }
+        memory.links.mark_lent(index, self.ledger);
+        Some((memory.start_of(index) as u64 + u64::from(link.offset), u32::from(link.len)))
+    }
+}
+
+impl Drop for Lending {
+    #[inline]
+    fn drop(&mut self) {
+        self.for_each(drop);
+    }
+}
 
 /// A frame on its way to another worker. Dropped on the way, it returns to the depot.
 pub struct DetachedFrame {

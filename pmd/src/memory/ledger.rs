@@ -71,12 +71,10 @@ impl Ledger {
         if !frame.pool().is_on(&self.memory) {
             return Err(frame);
         }
-        let (links, id) = (&self.memory.links, self.id);
         self.lent += frame.segment_count();
-        frame.give_up(|index, address, len| {
-            links.mark_lent(index, id);
+        for (address, len) in frame.lend_to(self.id) {
             descriptor(address, len);
-        });
+        }
         Ok(())
     }
 

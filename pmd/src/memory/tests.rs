@@ -125,6 +125,29 @@ fn a_ledger_gives_back_each_chunk_once_and_all_at_the_end() {
 }
 
 #[test]
+fn a_panic_while_a_frame_is_lent_leaves_every_chunk_with_the_ledger() {
+    let memory = memory(8);
+    let pool = Pool::new(&memory);
+    let mut ledger = Ledger::new(&memory);
+    let frame = Frame::from_slice(&pool, &bytes(9000, 3)).expect("three chunks");
+    let mut addresses = Vec::new();
+    let lend = std::panic::AssertUnwindSafe(|| {
+        let each = |address, _| {
+            addresses.push(address);
+            assert!(addresses.len() < 2, "the caller's own mistake");
+        };
+        ledger.lend_frame(frame, each).expect("own memory");
+    });
+    std::panic::catch_unwind(lend).expect_err("it panics");
+    assert_eq!((ledger.lent_count(), memory.free_count()), (3, 5), "none has two owners");
+    let others: Vec<_> = std::iter::from_fn(|| pool.alloc()).collect();
+    let back = ledger.take_back(&pool, addresses[0]).expect("lent");
+    assert!(others.iter().all(|other| other.address() != back.address()));
+    drop((ledger, back, others));
+    assert_eq!(memory.free_count(), 8);
+}
+
+#[test]
 fn detached_frames_cross_threads_and_come_home_when_lost() {
     let memory = memory(64);
     let pool = Pool::new(&memory);
