@@ -200,7 +200,16 @@ impl Watched {
     /// # Errors
     /// As [`Deployment::start`].
     pub fn start(lab: Lab) -> Result<Self> {
+        Self::start_with(lab, &[])
+    }
+
+    /// As [`Watched::start`], with further options for the dataplanes.
+    ///
+    /// # Errors
+    /// As [`Deployment::start`].
+    pub fn start_with(lab: Lab, dataplane_options: &[&str]) -> Result<Self> {
         let mut watched = Self(Deployment::new(lab)?);
+        watched.set_dataplane_options(dataplane_options);
         match watched.start_all() {
             Ok(()) => Ok(watched),
             Err(error) => {

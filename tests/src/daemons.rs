@@ -85,6 +85,7 @@ pub struct Deployment {
     // Field order is drop order.
     dataplanes: BTreeMap<String, Process>,
     supervisor: Option<Process>,
+    dataplane_options: Vec<String>,
     programs: Programs,
     lab: Lab,
 }
@@ -96,7 +97,13 @@ impl Deployment {
     /// When a program is missing.
     pub fn new(lab: Lab) -> Result<Self> {
         let programs = Programs::find()?;
-        Ok(Self { dataplanes: BTreeMap::new(), supervisor: None, programs, lab })
+        Ok(Self {
+            dataplanes: BTreeMap::new(),
+            supervisor: None,
+            dataplane_options: Vec::new(),
+            programs,
+            lab,
+        })
     }
 
     /// Starts the supervisor and all dataplanes, and waits until all are registered.
@@ -116,6 +123,11 @@ impl Deployment {
             }
         }
         Ok(deployment)
+    }
+
+    /// Options that dataplanes started from now on get besides their own, such as `--workers`, `2`.
+    pub fn set_dataplane_options(&mut self, options: &[&str]) {
+        self.dataplane_options = options.iter().map(|option| (*option).to_owned()).collect();
     }
 
     /// The lab that it runs in.
@@ -168,6 +180,7 @@ impl Deployment {
         for uplink in &node.uplinks {
             command.args(["--uplink", uplink]);
         }
+        command.args(&self.dataplane_options);
         let mut process = Process::spawn(host, command, self.lab.dir())?;
         wait_listening(&mut process, &socket)?;
         self.dataplanes.insert(host.to_owned(), process);

@@ -1,4 +1,4 @@
-//! The forwarding table, row by row (docs/architecture.md), with the real programs on real
+//! The forwarding table (`dataplane::core::Rule`), row by row, with the real programs on real
 //! interfaces: TAP netdevs of VMs and AF_XDP on veth uplinks. Needs root.
 //!
 //! Each test builds one lab ([`rig`]) and sends the frames of many cases through it; every case
@@ -16,11 +16,13 @@ mod policy_lab;
 mod rig;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::EtherType;
+use tests::daemons::rows;
 use tests::error::LabError;
 use tests::frames::{Header, control};
+use tests::link;
 use tests::wait::{SOON, wait_for_ok};
 
 use crate::from_wire::Designated;
@@ -30,6 +32,10 @@ use crate::rig::{HOST, Rig, plain, push};
 /// How long an uplink must stay silent: longer than spanning tree's hello time of two seconds, the
 /// fastest of the protocols that a switch could speak of its own accord.
 const QUIET: Duration = Duration::from_millis(2_500);
+
+/// How long after a re-pin unicast by the old uplink is taken, less the time in which a busy machine
+/// may come to look at a frame.
+const GRACE: Duration = Duration::from_millis(1_500);
 
 #[test]
 fn f_rows_from_a_vm() {
@@ -42,7 +48,7 @@ fn f_rows_from_a_vm() {
     rig.check(from_vm::f4_known_unicast());
     rig.check(from_vm::f5_unknown_unicast());
     rig.check(from_vm::f6_flood());
-    rig.lose_uplinks();
+    rig.lose_uplinks(&["eth1", "eth2"], None);
     rig.check(from_vm::without_uplinks());
 }
 
@@ -158,6 +164,53 @@ fn assert_announced(came: &rig::Came, uplink: &str, expected: &[(proto::MacAddr,
     let mut expected = expected.to_vec();
     expected.sort();
     assert_eq!(announced, expected, "announced by {uplink}");
+}
+
+#[test]
+fn the_uplink_that_is_left_takes_over_and_the_one_that_is_back_is_let_in_gently() {
+    let mut rig = main_lab::start();
+    rig.settle();
+    let came = rig.lose_uplinks(&["eth1"], Some("eth2"));
+    assert_announced(&came, "eth2", &[(A, Some(10)), (C, Some(20))]);
+    rig.check(from_vm::without_eth1());
+    rig.check(from_wire::without_eth1());
+    // R6: for a moment after a re-pin, what the network still sends the old way is no duplicate.
+    let back = Instant::now();
+    link::up(rig.weft.lab().ns("wire").expect("the wire"), "eth1").expect("the link comes back");
+    wait_pinned(&rig, "a", "Ethernet3/1");
+    let last = push(&plain(REMOTE, A), 10);
+    rig.inject("eth2", &last);
+    let sent = back.elapsed();
+    let came = rig.sniffer("a").wait_count(1, SOON, |frame| frame.ends_with(&last[16..]));
+    // The re-pin came after `back`, so its time of grace ends later than this.
+    assert!(came.is_ok() || sent > GRACE, "R6: no grace {sent:?} after the link: {came:?}");
+    let dropped = |rig: &Rig| -> Result<u64, LabError> {
+        let counts = rig.weft.counts(HOST)?;
+        Ok(counts.0["eth2"].drops.get("not-pinned-uplink").copied().unwrap_or_default())
+    };
+    wait_for_ok("the time of grace to end", SOON, || {
+        rig.inject("eth2", &push(&plain(REMOTE, A), 10));
+        match dropped(&rig) {
+            Ok(0) => Err("a still gets what eth2 brings".to_owned()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .expect("R6 holds again");
+    rig.weft.wait_conserved(HOST).expect("frames are conserved");
+}
+
+/// Waits until a VM's port says that it sends by this uplink.
+fn wait_pinned(rig: &Rig, vm: &str, uplink: &str) {
+    wait_for_ok(format!("{vm} to be pinned to {uplink}"), SOON, || {
+        let status = rig.weft.status(HOST).map_err(|error| error.to_string())?;
+        let mut ports = rows(&status["ports"]);
+        match ports.find(|port| port["vm"] == vm && port["pinned_to"] == uplink) {
+            Some(_) => Ok(()),
+            None => Err(status.to_string()),
+        }
+    })
+    .expect("the pin moves");
 }
 
 #[test]

@@ -26,8 +26,13 @@ const HOST: &str = "h1";
 
 /// Builds a lab, applies a configuration and attaches the VMs, until each is up.
 fn start(topology: &str, config: &str, vms: &[&str]) -> Watched {
-    let topology = Topology::parse(topology).expect("a good topology");
-    let weft = Watched::start(Lab::build(topology).expect("a lab")).expect("the product runs");
+    start_with(topology, config, vms, &[])
+}
+
+/// As [`start`], with options for the dataplane.
+fn start_with(topology: &str, config: &str, vms: &[&str], options: &[&str]) -> Watched {
+    let lab = Lab::build(Topology::parse(topology).expect("a good topology")).expect("a lab");
+    let weft = Watched::start_with(lab, options).expect("the product runs");
     weft.apply_text(config).expect("the configuration is applied");
     for vm in vms {
         weft.attach(vm).expect("the VM is attached");

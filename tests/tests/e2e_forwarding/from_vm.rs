@@ -193,3 +193,17 @@ pub(crate) fn without_uplinks() -> Vec<Case> {
             .to("b", broadcast),
     ]
 }
+
+/// When `eth1` has lost its link: those that were pinned to it use the other uplink.
+pub(crate) fn without_eth1() -> Vec<Case> {
+    let (unicast, broadcast, from_c) = (plain(A, UNKNOWN), plain(A, ALL), plain(C, GROUP));
+    vec![
+        Case::forwarded("F5 by the uplink that is left", "a", unicast.clone())
+            .to("eth2", push(&unicast, 10)),
+        Case::forwarded("F6 by the uplink that is left", "a", broadcast.clone())
+            .to_all(&["t", "eth2"], &push(&broadcast, 10))
+            .to("b", broadcast),
+        Case::forwarded("F6 in VLAN 20 by the uplink that is left", "c", from_c.clone())
+            .to_all(&["t", "eth2"], &push(&from_c, 20)),
+    ]
+}

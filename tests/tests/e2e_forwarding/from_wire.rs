@@ -204,3 +204,23 @@ pub(crate) fn r8_flood(designated: &Designated) -> Vec<Case> {
     }
     cases
 }
+
+/// When `eth1` has lost its link: the other uplink receives for all VMs and VLANs.
+pub(crate) fn without_eth1() -> Vec<Case> {
+    let (to_a, to_c) = (tagged(REMOTE, A, 10), tagged(REMOTE, C, 20));
+    let (in_10, in_20, native) =
+        (tagged(REMOTE, ALL, 10), tagged(REMOTE, ALL, 20), plain(REMOTE, ALL));
+    vec![
+        Case::forwarded("R5 by the uplink that is left", "eth2", to_a.clone()).to("a", pop(&to_a)),
+        Case::forwarded("R5 to c by the uplink that is left", "eth2", to_c.clone())
+            .to("c", pop(&to_c)),
+        Case::forwarded("R8 VLAN 10 by the uplink that is left", "eth2", in_10.clone())
+            .to_all(&["a", "b"], &pop(&in_10))
+            .to("t", in_10),
+        Case::forwarded("R8 VLAN 20 by the uplink that is left", "eth2", in_20.clone())
+            .to("c", pop(&in_20))
+            .to("t", in_20),
+        Case::forwarded("R8 native by the uplink that is left", "eth2", native.clone())
+            .to("t", native),
+    ]
+}

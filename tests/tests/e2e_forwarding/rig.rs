@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::MacAddr;
 use tests::checks::{Counts, Watched};
@@ -24,13 +24,16 @@ use tests::lab::Lab;
 use tests::link;
 use tests::sniff::Sniffer;
 use tests::topology::Topology;
-use tests::wait::{SOON, wait_for_ok};
+use tests::wait::{SOON, wait_for_ok, wait_until};
 
 /// The one host.
 pub(crate) const HOST: &str = "h1";
 
 /// Markers from here on are fences.
 const FENCES: u64 = 1 << 40;
+
+/// Longer than the time between two announcements of an address.
+const SILENCE: Duration = Duration::from_millis(700);
 
 /// How long a case's counters have to become what they must be.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -207,7 +210,22 @@ impl Rig {
             rig.weft.wait_port_up(HOST, vm).expect("its port comes up");
             rig.add_place(vm, vm, "eth0");
         }
+        rig.wait_silence();
         rig
+    }
+
+    /// Waits until the announcements of addresses, which are repeated a few times, have ended.
+    pub(crate) fn wait_silence(&self) {
+        let heard = || self.places.values().map(|place| place.sniffer.count(|_| true)).sum();
+        let (mut last, mut since): (usize, _) = (heard(), Instant::now());
+        wait_until("silence at all places", SOON, || {
+            let now = heard();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            since.elapsed() >= SILENCE
+        })
+        .expect("it becomes silent");
     }
 
     fn add_place(&mut self, place: &'static str, node: &str, interface: &str) {
@@ -269,21 +287,25 @@ impl Rig {
         .expect("all frames are counted");
     }
 
-    /// Takes the link from every uplink, and the far ends out of the places.
-    pub(crate) fn lose_uplinks(&mut self) {
+    /// Takes the link from NICs, and their far ends out of the places; what the fences did there
+    /// they do by `heir` from now on. Gives what came out meanwhile.
+    pub(crate) fn lose_uplinks(&mut self, lost: &[&str], heir: Option<&'static str>) -> Came {
         let wire = self.weft.lab().ns("wire").expect("the wire");
-        let vms = &self.weft.lab().topology().vms;
-        let nics: Vec<_> =
-            self.places.keys().copied().filter(|place| !vms.contains_key(*place)).collect();
-        for nic in &nics {
+        for nic in lost {
             link::down(wire, nic).expect("the link goes down");
         }
-        self.wait_uplinks(0);
-        self.places.retain(|place, _| !nics.contains(place));
+        self.places.retain(|place, _| !lost.contains(place));
         for fence in &mut self.fences {
-            fence.reaches.retain(|place| !nics.contains(place));
+            let reached = fence.reaches.len();
+            fence.reaches.retain(|place| !lost.contains(place));
+            if fence.reaches.len() < reached {
+                fence.reaches.extend(heir);
+            }
         }
-        self.settle();
+        let vms = &self.weft.lab().topology().vms;
+        self.wait_uplinks(self.places.keys().filter(|place| !vms.contains_key(**place)).count());
+        self.wait_silence();
+        self.settle()
     }
 
     /// Checks cases one after the other, and that frames are conserved in the end.

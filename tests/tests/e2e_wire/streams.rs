@@ -12,7 +12,7 @@ use tests::traffic::{iperf3, tcp_transfer, wait_ping};
 use tests::wait::{SOON, wait_for_ok};
 use tests::wire::{Recorded, Recording};
 
-use crate::{HOST, injector, ip, mac, ns, start};
+use crate::{HOST, injector, ip, mac, ns, start_with};
 
 const TOPOLOGY: &str = "
 name: streams
@@ -53,8 +53,8 @@ const TRANSFER_BYTES: usize = 10_000_000;
 /// segments it would be 1,514. ACKs and the slow start of short streams are in the average too.
 const SUPER_FRAME_BYTES_MIN: u64 = 5_000;
 
-fn start_streams() -> Watched {
-    let weft = start(TOPOLOGY, CONFIG, &["vm1", "vm2"]);
+fn start_streams(dataplane_options: &[&str]) -> Watched {
+    let weft = start_with(TOPOLOGY, CONFIG, &["vm1", "vm2"], dataplane_options);
     for to in ["10.0.0.2", "10.0.0.100", "2001:db8::2", "2001:db8::100"] {
         wait_ping(ns(&weft, "vm1"), ip(to)).expect("the stations reach each other");
     }
@@ -67,7 +67,15 @@ fn address(host: &str, port: u16) -> SocketAddr {
 
 #[test]
 fn ten_megabytes_of_tcp_arrive_whole_each_way() {
-    let weft = start_streams();
+    transfer_each_way(&start_streams(&[]));
+}
+
+#[test]
+fn they_do_also_when_every_port_has_another_worker() {
+    transfer_each_way(&start_streams(&["--workers", "3"]));
+}
+
+fn transfer_each_way(weft: &Watched) {
     let ways = [
         ("vm1", "vm2", "10.0.0.2"),
         ("vm2", "vm1", "10.0.0.1"),
@@ -78,8 +86,8 @@ fn ten_megabytes_of_tcp_arrive_whole_each_way() {
         ("pc", "vm1", "2001:db8::1"),
     ];
     for (seed, (from, to, host)) in (0..).zip(ways) {
-        let to = (ns(&weft, to), address(host, 7100));
-        tcp_transfer(ns(&weft, from), to, TRANSFER_BYTES, seed).expect("the content arrives");
+        let to = (ns(weft, to), address(host, 7100));
+        tcp_transfer(ns(weft, from), to, TRANSFER_BYTES, seed).expect("the content arrives");
     }
     weft.wait_conserved(HOST).expect("frames are conserved");
 }
@@ -104,7 +112,7 @@ fn received(weft: &Watched, vm: &str) -> (u64, u64) {
 
 #[test]
 fn iperf3_between_vms_crosses_in_super_frames_and_to_the_wire_in_segments() {
-    let weft = start_streams();
+    let weft = start_streams(&[]);
     let second = Duration::from_secs(1);
     for (from, to, host) in [("vm1", "vm2", "10.0.0.2"), ("vm2", "vm1", "10.0.0.1")] {
         let before = received(&weft, from);
@@ -138,7 +146,7 @@ fn record(weft: &Watched, traffic: impl FnOnce()) -> Recorded {
 #[test]
 fn segments_made_of_super_frames_have_good_headers_and_checksums() {
     const BYTES: usize = 3_000_000;
-    let weft = start_streams();
+    let weft = start_streams(&[]);
     let (vm1, pc) = (ns(&weft, "vm1"), ns(&weft, "pc"));
     let before = received(&weft, "vm1");
     let recorded = record(&weft, || {
@@ -168,7 +176,7 @@ fn datagrams_have_good_checksums_and_super_datagrams_are_parted() {
     /// Parts of a super-datagram, and their payload.
     const PARTS: usize = 20;
     const PART_BYTES: usize = 1_000;
-    let weft = start_streams();
+    let weft = start_streams(&[]);
     let recorded = record(&weft, || {
         for (from, to) in [("10.0.0.1", "10.0.0.100"), ("2001:db8::1", "2001:db8::100")] {
             let socket = ns(&weft, "vm1").run(|| UdpSocket::bind(address(from, 7300)));
