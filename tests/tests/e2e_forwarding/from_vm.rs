@@ -73,8 +73,8 @@ pub(crate) fn f2_neighbour_of_link_local() -> Vec<Case> {
     let tagged = push(&frame, 10);
     vec![
         Case::forwarded("F2 01:80:c2:00:00:10 is none of them", "a", frame.clone())
-            .to("b", frame)
-            .to_all(&["t", "eth1"], &tagged),
+            .out("b", frame)
+            .out_all(&["t", "eth1"], &tagged),
     ]
 }
 
@@ -100,9 +100,9 @@ pub(crate) fn f3_vlans() -> Vec<Case> {
             "vlan-not-allowed",
         ),
         Case::forwarded("F3 priority tag on access", "a", priority_tagged.clone())
-            .to("b", pop(&priority_tagged)),
+            .out("b", pop(&priority_tagged)),
         Case::forwarded("F3 a service tag is payload on access", "a", qinq.clone())
-            .to("eth1", push(&qinq, 10)),
+            .out("eth1", push(&qinq, 10)),
     ]
 }
 
@@ -112,15 +112,15 @@ pub(crate) fn f4_known_unicast() -> Vec<Case> {
     let (t_to_a, c_to_t) = (push(&plain(T, A), PRIORITY_7 | 10), plain(C, T));
     let twice = push(&push(&plain(T, C), 99), 20);
     vec![
-        Case::forwarded("F4 access to access", "a", a_to_b.clone()).to("b", a_to_b),
-        Case::forwarded("F4 and back", "b", b_to_a.clone()).to("a", b_to_a),
-        Case::forwarded("F4 access to trunk", "a", a_to_t.clone()).to("t", push(&a_to_t, 10)),
-        Case::forwarded("F4 trunk to access", "t", push(&t_to_c, 20)).to("c", t_to_c),
+        Case::forwarded("F4 access to access", "a", a_to_b.clone()).out("b", a_to_b),
+        Case::forwarded("F4 and back", "b", b_to_a.clone()).out("a", b_to_a),
+        Case::forwarded("F4 access to trunk", "a", a_to_t.clone()).out("t", push(&a_to_t, 10)),
+        Case::forwarded("F4 trunk to access", "t", push(&t_to_c, 20)).out("c", t_to_c),
         Case::forwarded("F4 trunk to access with priority", "t", t_to_a.clone())
-            .to("a", pop(&t_to_a)),
+            .out("a", pop(&t_to_a)),
         Case::forwarded("F4 access VLAN 20 to trunk", "c", c_to_t.clone())
-            .to("t", push(&c_to_t, 20)),
-        Case::forwarded("F4 an inner tag stays", "t", twice.clone()).to("c", pop(&twice)),
+            .out("t", push(&c_to_t, 20)),
+        Case::forwarded("F4 an inner tag stays", "t", twice.clone()).out("c", pop(&twice)),
         Case::dropped("F4 hairpin on access", "a", plain(A, A), "hairpin"),
         Case::dropped("F4 hairpin on a trunk", "t", push(&plain(T, T), 20), "hairpin"),
         Case::dropped("F4 hairpin in the native VLAN", "t", plain(T, T), "hairpin"),
@@ -135,18 +135,18 @@ pub(crate) fn f5_unknown_unicast() -> Vec<Case> {
     let native_tagged = push(&plain(T, UNKNOWN), PRIORITY_5 | NATIVE);
     vec![
         Case::forwarded("F5 from an access port", "a", from_a.clone())
-            .to("eth1", push(&from_a, 10)),
+            .out("eth1", push(&from_a, 10)),
         Case::forwarded("F5 by the other uplink", "b", from_b.clone())
-            .to("eth2", push(&from_b, 10)),
+            .out("eth2", push(&from_b, 10)),
         Case::forwarded("F5 a VM of another VLAN is not local", "a", other_vlan.clone())
-            .to("eth1", push(&other_vlan, 10)),
-        Case::forwarded("F5 native on both sides", "t", from_t.clone()).to("eth2", from_t),
+            .out("eth1", push(&other_vlan, 10)),
+        Case::forwarded("F5 native on both sides", "t", from_t.clone()).out("eth2", from_t),
         Case::forwarded("F5 the native VLAN is a VLAN", "t", native_to_c.clone())
-            .to("eth2", native_to_c),
+            .out("eth2", native_to_c),
         Case::forwarded("F5 a tag of the native VLAN comes off", "t", native_tagged.clone())
-            .to("eth2", pop(&native_tagged)),
+            .out("eth2", pop(&native_tagged)),
         Case::forwarded("F5 two tags pass with their priorities", "t", twice.clone())
-            .to("eth2", twice),
+            .out("eth2", twice),
         Case::dropped("F5 a VLAN without uplink", "t", push(&plain(T, UNKNOWN), 50), "no-uplink"),
     ]
 }
@@ -159,18 +159,18 @@ pub(crate) fn f6_flood() -> Vec<Case> {
         let (from_t, native) = (push(&plain(T, dst), PRIORITY_5 | 10), plain(T, dst));
         cases.extend([
             Case::forwarded(format!("F6 {name} from a"), "a", from_a.clone())
-                .to_all(&["t", "eth1"], &push(&from_a, 10))
-                .to("b", from_a),
+                .out_all(&["t", "eth1"], &push(&from_a, 10))
+                .out("b", from_a),
             Case::forwarded(format!("F6 {name} from b"), "b", from_b.clone())
-                .to_all(&["t", "eth2"], &push(&from_b, 10))
-                .to("a", from_b),
+                .out_all(&["t", "eth2"], &push(&from_b, 10))
+                .out("a", from_b),
             Case::forwarded(format!("F6 {name} in VLAN 20"), "c", from_c.clone())
-                .to_all(&["t", "eth1"], &push(&from_c, 20)),
+                .out_all(&["t", "eth1"], &push(&from_c, 20)),
             Case::forwarded(format!("F6 {name} from a trunk"), "t", from_t.clone())
-                .to_all(&["a", "b"], &pop(&from_t))
-                .to("eth2", from_t),
+                .out_all(&["a", "b"], &pop(&from_t))
+                .out("eth2", from_t),
             Case::forwarded(format!("F6 {name} in the native VLAN"), "t", native.clone())
-                .to("eth2", native),
+                .out("eth2", native),
             Case::dropped(
                 format!("F6 {name} that nobody is there for"),
                 "t",
@@ -186,11 +186,11 @@ pub(crate) fn f6_flood() -> Vec<Case> {
 pub(crate) fn without_uplinks() -> Vec<Case> {
     let (unicast, broadcast) = (plain(A, B), plain(A, ALL));
     vec![
-        Case::forwarded("F4 without uplinks", "a", unicast.clone()).to("b", unicast),
+        Case::forwarded("F4 without uplinks", "a", unicast.clone()).out("b", unicast),
         Case::dropped("F5 without uplinks", "a", plain(A, UNKNOWN), "no-uplink"),
         Case::forwarded("F6 without uplinks", "a", broadcast.clone())
-            .to("t", push(&broadcast, 10))
-            .to("b", broadcast),
+            .out("t", push(&broadcast, 10))
+            .out("b", broadcast),
     ]
 }
 
@@ -199,11 +199,11 @@ pub(crate) fn without_eth1() -> Vec<Case> {
     let (unicast, broadcast, from_c) = (plain(A, UNKNOWN), plain(A, ALL), plain(C, GROUP));
     vec![
         Case::forwarded("F5 by the uplink that is left", "a", unicast.clone())
-            .to("eth2", push(&unicast, 10)),
+            .out("eth2", push(&unicast, 10)),
         Case::forwarded("F6 by the uplink that is left", "a", broadcast.clone())
-            .to_all(&["t", "eth2"], &push(&broadcast, 10))
-            .to("b", broadcast),
+            .out_all(&["t", "eth2"], &push(&broadcast, 10))
+            .out("b", broadcast),
         Case::forwarded("F6 in VLAN 20 by the uplink that is left", "c", from_c.clone())
-            .to_all(&["t", "eth2"], &push(&from_c, 20)),
+            .out_all(&["t", "eth2"], &push(&from_c, 20)),
     ]
 }

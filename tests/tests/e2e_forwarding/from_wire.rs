@@ -108,8 +108,8 @@ pub(crate) fn r4_own_source(designated: &Designated) -> Vec<Case> {
     let other_vlan = tagged(A, ALL, 20);
     cases.push(
         Case::forwarded("R4 the address in another VLAN", uplink, other_vlan.clone())
-            .to("c", pop(&other_vlan))
-            .to("t", other_vlan),
+            .out("c", pop(&other_vlan))
+            .out("t", other_vlan),
     );
     cases
 }
@@ -122,15 +122,15 @@ pub(crate) fn r5_r6_unicast() -> Vec<Case> {
     let (native_to_t, priority_to_t) = (plain(REMOTE, T), tagged(REMOTE, T, PRIORITY_5));
     let twice = push(&tagged(REMOTE, T, 99), 20);
     vec![
-        Case::forwarded("R5 to a", "eth1", to_a.clone()).to("a", pop(&to_a)),
-        Case::forwarded("R5 to b", "eth2", to_b.clone()).to("b", pop(&to_b)),
-        Case::forwarded("R5 to c", "eth1", to_c.clone()).to("c", pop(&to_c)),
-        Case::forwarded("R5 to a trunk with priority", "eth2", to_t.clone()).to("t", to_t.clone()),
+        Case::forwarded("R5 to a", "eth1", to_a.clone()).out("a", pop(&to_a)),
+        Case::forwarded("R5 to b", "eth2", to_b.clone()).out("b", pop(&to_b)),
+        Case::forwarded("R5 to c", "eth1", to_c.clone()).out("c", pop(&to_c)),
+        Case::forwarded("R5 to a trunk with priority", "eth2", to_t.clone()).out("t", to_t.clone()),
         Case::forwarded("R5 untagged to a trunk", "eth2", native_to_t.clone())
-            .to("t", native_to_t.clone()),
+            .out("t", native_to_t.clone()),
         Case::forwarded("R5 priority tag to a trunk", "eth2", priority_to_t.clone())
-            .to("t", pop(&priority_to_t)),
-        Case::forwarded("R5 two tags to a trunk", "eth2", twice.clone()).to("t", twice),
+            .out("t", pop(&priority_to_t)),
+        Case::forwarded("R5 two tags to a trunk", "eth2", twice.clone()).out("t", twice),
         Case::dropped("R6 to a by eth2", "eth2", to_a, duplicate),
         Case::dropped("R6 to b by eth1", "eth1", to_b, duplicate),
         Case::dropped("R6 to c by eth2", "eth2", to_c, duplicate),
@@ -179,15 +179,15 @@ pub(crate) fn r8_flood(designated: &Designated) -> Vec<Case> {
         let priority = Frame::new(REMOTE, dst).marker(fresh());
         cases.extend([
             Case::forwarded(format!("R8 {name} in VLAN 10"), designated.of(10), in_10.clone())
-                .to_all(&["a", "b"], &pop(&in_10))
-                .to("t", in_10.clone()),
+                .out_all(&["a", "b"], &pop(&in_10))
+                .out("t", in_10.clone()),
             Case::dropped(format!("R8 {name} in VLAN 10"), designated.not_of(10), in_10, duplicate),
             Case::forwarded(format!("R8 {name} in VLAN 20"), designated.of(20), in_20.clone())
-                .to("c", pop(&in_20))
-                .to("t", in_20.clone()),
+                .out("c", pop(&in_20))
+                .out("t", in_20.clone()),
             Case::dropped(format!("R8 {name} in VLAN 20"), designated.not_of(20), in_20, duplicate),
             Case::forwarded(format!("R8 {name} native"), designated.of(NATIVE), native.clone())
-                .to("t", native.clone()),
+                .out("t", native.clone()),
             Case::dropped(
                 format!("R8 {name} native"),
                 designated.not_of(NATIVE),
@@ -199,7 +199,7 @@ pub(crate) fn r8_flood(designated: &Designated) -> Vec<Case> {
                 designated.of(NATIVE),
                 push(&priority, PRIORITY_6),
             )
-            .to("t", priority),
+            .out("t", priority),
         ]);
     }
     cases
@@ -211,16 +211,16 @@ pub(crate) fn without_eth1() -> Vec<Case> {
     let (in_10, in_20, native) =
         (tagged(REMOTE, ALL, 10), tagged(REMOTE, ALL, 20), plain(REMOTE, ALL));
     vec![
-        Case::forwarded("R5 by the uplink that is left", "eth2", to_a.clone()).to("a", pop(&to_a)),
+        Case::forwarded("R5 by the uplink that is left", "eth2", to_a.clone()).out("a", pop(&to_a)),
         Case::forwarded("R5 to c by the uplink that is left", "eth2", to_c.clone())
-            .to("c", pop(&to_c)),
+            .out("c", pop(&to_c)),
         Case::forwarded("R8 VLAN 10 by the uplink that is left", "eth2", in_10.clone())
-            .to_all(&["a", "b"], &pop(&in_10))
-            .to("t", in_10),
+            .out_all(&["a", "b"], &pop(&in_10))
+            .out("t", in_10),
         Case::forwarded("R8 VLAN 20 by the uplink that is left", "eth2", in_20.clone())
-            .to("c", pop(&in_20))
-            .to("t", in_20),
+            .out("c", pop(&in_20))
+            .out("t", in_20),
         Case::forwarded("R8 native by the uplink that is left", "eth2", native.clone())
-            .to("t", native),
+            .out("t", native),
     ]
 }

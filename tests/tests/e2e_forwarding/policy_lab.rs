@@ -195,9 +195,9 @@ fn ingress_lists() -> Vec<Case> {
         Case::dropped("ACL in: ICMP", "acl-in", to_x().echo4(one, two, 1, 1), reason),
         Case::dropped("ACL in: ICMP to the wire", "acl-in", echo_to_wire, reason),
         Case::dropped("ACL in: ICMP to all", "acl-in", echo_to_all, reason),
-        Case::forwarded("ACL in: UDP", "acl-in", udp.clone()).to("x", udp),
-        Case::forwarded("ACL in: UDP 53", "acl-in", dns_4.clone()).to("x", dns_4),
-        Case::forwarded("ACL in: UDP over IPv6", "acl-in", udp_6.clone()).to("x", udp_6),
+        Case::forwarded("ACL in: UDP", "acl-in", udp.clone()).out("x", udp),
+        Case::forwarded("ACL in: UDP 53", "acl-in", dns_4.clone()).out("x", dns_4),
+        Case::forwarded("ACL in: UDP over IPv6", "acl-in", udp_6.clone()).out("x", udp_6),
         Case::dropped(
             "ACL in: UDP 53 over IPv6",
             "acl-in",
@@ -231,17 +231,17 @@ fn egress_lists() -> Vec<Case> {
     let gre = to_vm(X).ipv4(IpProto::new(47), *v4(1, 0).ip(), *v4(2, 0).ip(), &[0; 8]);
     vec![
         denied("ACL out: SYN", "x", to_vm(X).tcp4(v4(1, 80), v4(2, 99), SYN, b"")),
-        Case::forwarded("ACL out: ACK", "x", ack.clone()).to("acl-out", ack),
+        Case::forwarded("ACL out: ACK", "x", ack.clone()).out("acl-out", ack),
         Case::forwarded("ACL out: ACK from the wire", "eth1", wire_ack.clone())
-            .to("acl-out", pop(&wire_ack)),
+            .out("acl-out", pop(&wire_ack)),
         denied("ACL out: SYN from the wire", "eth1", wire_syn),
-        Case::forwarded("ACL out: UDP of the prefix", "x", udp.clone()).to("acl-out", udp),
+        Case::forwarded("ACL out: UDP of the prefix", "x", udp.clone()).out("acl-out", udp),
         denied("ACL out: UDP of another", "x", to_vm(X).udp4(source, v4(2, 9), b"denied")),
         denied("ACL out: implicit deny", "x", gre),
         denied("ACL out: UDP 53 over IPv6", "x", to_vm(X).udp6(v6(1, 9), v6(2, 53), b"denied")),
         Case::forwarded("ACL out: only that copy of a broadcast", "x", to_all.clone())
-            .to_all(&["small", "acl-in", "list", "guard"], &to_all)
-            .to("eth1", push(&to_all, 10))
+            .out_all(&["small", "acl-in", "list", "guard"], &to_all)
+            .out("eth1", push(&to_all, 10))
             .refused("acl-out", reason),
     ]
 }
@@ -254,16 +254,16 @@ pub(crate) fn mtu() -> Vec<Case> {
     let (from_wire, jumbo) = (sized(REMOTE, SMALL, 1400), sized(REMOTE, X, 8996));
     let to_all = sized(X, ALL, 1450);
     vec![
-        Case::forwarded("MTU of a VM", "x", fits.clone()).to("small", fits),
+        Case::forwarded("MTU of a VM", "x", fits.clone()).out("small", fits),
         Case::dropped("MTU of a VM exceeded", "x", too_big, reason).refused("small", reason),
         Case::forwarded("MTU of the uplink", "x", wire_fits.clone())
-            .to("eth1", push(&wire_fits, 10)),
+            .out("eth1", push(&wire_fits, 10)),
         Case::dropped("MTU of the uplink exceeded", "x", wire_too_big, reason)
             .refused("eth1", reason),
         Case::dropped("MTU of the uplink exceeded by far", "x", sized(X, UNKNOWN, 9000), reason)
             .refused("eth1", reason),
         Case::forwarded("MTU of a VM, from the wire", "eth1", push(&from_wire, 10))
-            .to("small", from_wire),
+            .out("small", from_wire),
         Case::dropped(
             "MTU of a VM exceeded from the wire",
             "eth1",
@@ -271,10 +271,10 @@ pub(crate) fn mtu() -> Vec<Case> {
             reason,
         )
         .refused("small", reason),
-        Case::forwarded("a jumbo frame from the wire", "eth1", push(&jumbo, 10)).to("x", jumbo),
+        Case::forwarded("a jumbo frame from the wire", "eth1", push(&jumbo, 10)).out("x", jumbo),
         Case::forwarded("MTU of one VM exceeded by a broadcast", "x", to_all.clone())
-            .to_all(&["acl-in", "acl-out", "list", "guard"], &to_all)
-            .to("eth1", push(&to_all, 10))
+            .out_all(&["acl-in", "acl-out", "list", "guard"], &to_all)
+            .out("eth1", push(&to_all, 10))
             .refused("small", reason),
     ]
 }
@@ -285,16 +285,16 @@ pub(crate) fn relaxed_sources() -> Vec<Case> {
     let (to_listed, to_any) = (plain(X, LISTED), plain(Y, ANY));
     let back = push(&plain(LISTED, X), 10);
     vec![
-        Case::forwarded("F1 its own address beside a list", "list", own.clone()).to("x", own),
-        Case::forwarded("F1 an allowed address", "list", listed.clone()).to("x", listed),
+        Case::forwarded("F1 its own address beside a list", "list", own.clone()).out("x", own),
+        Case::forwarded("F1 an allowed address", "list", listed.clone()).out("x", listed),
         Case::dropped("F1 one that is not", "list", plain(ANY, X), "source-mac-violation"),
-        Case::forwarded("F4 to an allowed address", "x", to_listed.clone()).to("list", to_listed),
+        Case::forwarded("F4 to an allowed address", "x", to_listed.clone()).out("list", to_listed),
         Case::dropped("R4 an allowed address", "eth1", back, "own-source-from-uplink"),
-        Case::forwarded("F1 any address", "open", any.clone()).to_all(&["y", "prom"], &any),
+        Case::forwarded("F1 any address", "open", any.clone()).out_all(&["y", "prom"], &any),
         Case::dropped("F1 any, but no group", "open", plain(GROUP, Y), "source-mac-invalid"),
         Case::forwarded("F5 an address that was only seen", "y", to_any.clone())
-            .to_all(&["prom", "open"], &to_any)
-            .to("eth1", push(&to_any, 20)),
+            .out_all(&["prom", "open"], &to_any)
+            .out("eth1", push(&to_any, 20)),
     ]
 }
 
@@ -305,15 +305,15 @@ pub(crate) fn promiscuous() -> Vec<Case> {
     let not_here = push(&plain(REMOTE, UNKNOWN), 10);
     vec![
         Case::forwarded("F4 and the promiscuous port", "y", to_open.clone())
-            .to_all(&["open", "prom"], &to_open),
-        Case::forwarded("F4 from the promiscuous port", "prom", to_y.clone()).to("y", to_y),
+            .out_all(&["open", "prom"], &to_open),
+        Case::forwarded("F4 from the promiscuous port", "prom", to_y.clone()).out("y", to_y),
         Case::forwarded("F5 and the ports that want it", "y", unknown.clone())
-            .to_all(&["open", "prom"], &unknown)
-            .to("eth1", push(&unknown, 20)),
+            .out_all(&["open", "prom"], &unknown)
+            .out("eth1", push(&unknown, 20)),
         Case::forwarded("R5 and the promiscuous port", "eth1", push(&wire_known, 20))
-            .to_all(&["y", "prom"], &wire_known),
+            .out_all(&["y", "prom"], &wire_known),
         Case::forwarded("R7 the ports that want it", "eth1", push(&wire_unknown, 20))
-            .to_all(&["open", "prom"], &wire_unknown),
+            .out_all(&["open", "prom"], &wire_unknown),
         Case::dropped(
             "R7 but not in another VLAN",
             "eth1",
@@ -333,6 +333,6 @@ pub(crate) fn uplink_without_native_vlan() -> Vec<Case> {
         Case::dropped("R3 priority tag", "eth1", push(&plain(REMOTE, X), 0xa000), reason),
         Case::consumed("R1 LLDP has no VLAN", "eth1", control::lldp(REMOTE)),
         Case::forwarded("R8 tagged", "eth1", push(&broadcast, 20))
-            .to_all(&["y", "prom", "open"], &broadcast),
+            .out_all(&["y", "prom", "open"], &broadcast),
     ]
 }

@@ -92,7 +92,7 @@ impl Case {
         Self { name: name.into(), from, frame, ending, copies: Vec::new(), refused: Vec::new() }
     }
 
-    /// A frame that goes into `from` and is forwarded: name its copies with [`Case::to`].
+    /// A frame that goes into `from` and is forwarded: name its copies with [`Case::out`].
     pub(crate) fn forwarded(name: impl Into<String>, from: &'static str, frame: Vec<u8>) -> Self {
         Self::new(name, from, frame, Ending::Forwarded)
     }
@@ -114,14 +114,14 @@ impl Case {
 
     /// A copy comes out here, with exactly these bytes.
     #[must_use]
-    pub(crate) fn to(mut self, place: &'static str, bytes: Vec<u8>) -> Self {
+    pub(crate) fn out(mut self, place: &'static str, bytes: Vec<u8>) -> Self {
         self.copies.push((place, bytes));
         self
     }
 
     /// The same bytes come out at all these places.
     #[must_use]
-    pub(crate) fn to_all(mut self, places: &[&'static str], bytes: &[u8]) -> Self {
+    pub(crate) fn out_all(mut self, places: &[&'static str], bytes: &[u8]) -> Self {
         self.copies.extend(places.iter().map(|place| (*place, bytes.to_vec())));
         self
     }
