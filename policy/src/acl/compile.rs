@@ -17,7 +17,7 @@ use proto::VlanId;
 use proto::frame::{FrameKey, L3};
 
 use super::condition::{Condition, conditions, field};
-use super::eval::{ipv4_fields, ipv6_fields, mac_fields};
+use super::eval::{ipv4_chunks, ipv6_chunks, mac_chunks};
 use super::rule::{Acl, AclKind, Action, Match, Sequence};
 use super::tables::{ROWS_BYTES_MAX, Tables};
 use crate::config::Name;
@@ -166,16 +166,13 @@ impl CompiledAcl {
     }
 
     fn look_up(&self, tables: &Tables, key: &FrameKey, vlan: VlanId) -> Decision {
-        const IPV4: usize = field::IPV4.len();
-        const IPV6: usize = field::IPV6.len();
-        const MAC: usize = field::MAC.len();
-        const IPV4_BYTES: usize = field::bytes(&field::IPV4);
-        const IPV6_BYTES: usize = field::bytes(&field::IPV6);
-        const MAC_BYTES: usize = field::bytes(&field::MAC);
+        const IPV4: usize = field::IPV4_CHUNKS;
+        const IPV6: usize = field::IPV6_CHUNKS;
+        const MAC: usize = field::MAC_CHUNKS;
         let entry = match self.kind {
-            AclKind::Mac => tables.first::<MAC, MAC_BYTES>(&mac_fields(key, vlan)),
-            AclKind::Ipv4 => tables.first::<IPV4, IPV4_BYTES>(&ipv4_fields(key)),
-            AclKind::Ipv6 => tables.first::<IPV6, IPV6_BYTES>(&ipv6_fields(key)),
+            AclKind::Mac => tables.first::<MAC, { 2 * MAC }>(&mac_chunks(key, vlan)),
+            AclKind::Ipv4 => tables.first::<IPV4, { 2 * IPV4 }>(&ipv4_chunks(key)),
+            AclKind::Ipv6 => tables.first::<IPV6, { 2 * IPV6 }>(&ipv6_chunks(key)),
         };
         entry.and_then(|entry| self.decisions.get(entry)).copied().unwrap_or(self.otherwise)
     }

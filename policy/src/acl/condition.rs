@@ -1,13 +1,13 @@
 //! What a rule asks of each field of a frame's key.
 //!
-//! The classifier reads a key as a few *fields* of up to eight bytes and looks each up byte by byte.
-//! So here a rule is written the same way: for each field the values that it accepts, as a union of
-//! few [`Product`]s, each a set of values for every byte. All conditions of the language fit exactly:
-//! an address with any wildcard is one product, a port range at most three.
+//! The classifier reads a key as a few *fields* and looks them up in chunks of two bytes. So here a
+//! rule is written the same way: for each field the values that it accepts, as a union of few
+//! [`Product`]s, each a set of values for every byte. All conditions of the language fit exactly: an
+//! address with any wildcard is one product, a port range at most three.
 //!
-//! Where it sits: `eval` makes the fields of a frame, this file those of a rule, in the order and
-//! with the widths that [`field`] gives; `tables` knows nothing of their meaning. Not here: which
-//! rule wins.
+//! Where it sits: `eval` cuts the key of a frame in chunks, this file says what a rule asks, in the
+//! order and with the widths that [`field`] gives; `tables` knows nothing of their meaning. Not here:
+//! which rule wins.
 
 use proto::{IpProto, MacAddr};
 
@@ -20,15 +20,22 @@ pub(super) mod field {
     use super::AclKind;
 
     /// Source address, destination address, then the fields of L4: source port or ICMP type,
-    /// destination port or ICMP code, shape, TCP flags. The high byte of the shape is the protocol,
-    /// the low byte is made of the constants below.
-    pub(in crate::acl) const IPV4: [usize; 6] = [4, 4, 2, 2, 2, 1];
-    /// Both halves of the source address and of the destination address, then L4 as for IPv4.
-    pub(in crate::acl) const IPV6: [usize; 8] = [8, 8, 8, 8, 2, 2, 2, 1];
+    /// destination port or ICMP code, shape, TCP flags in the low byte. The high byte of the shape is
+    /// the protocol, the low byte is made of the constants below.
+    pub(in crate::acl) const IPV4: [usize; 6] = [4, 4, 2, 2, 2, 2];
+    /// As [`IPV4`], with longer addresses.
+    pub(in crate::acl) const IPV6: [usize; 6] = [16, 16, 2, 2, 2, 2];
     /// Source, destination, EtherType, VLAN.
     pub(in crate::acl) const MAC: [usize; 4] = [6, 6, 2, 2];
     /// The most fields of a kind.
-    pub(in crate::acl) const COUNT_MAX: usize = IPV6.len();
+    pub(in crate::acl) const COUNT_MAX: usize = IPV4.len();
+
+    /// Chunks of two bytes in the fields of [`IPV4`].
+    pub(in crate::acl) const IPV4_CHUNKS: usize = 8;
+    /// Chunks of two bytes in the fields of [`IPV6`].
+    pub(in crate::acl) const IPV6_CHUNKS: usize = 20;
+    /// Chunks of two bytes in the fields of [`MAC`].
+    pub(in crate::acl) const MAC_CHUNKS: usize = 8;
 
     /// In the low byte of the shape: the other fields of L4 are real.
     pub(in crate::acl) const HAS_L4: u8 = 1;
@@ -36,16 +43,6 @@ pub(super) mod field {
     pub(in crate::acl) const LATER: u8 = 2;
     /// In the low byte of the shape: where the DSCP starts.
     pub(in crate::acl) const DSCP_SHIFT: u32 = 2;
-
-    /// The bytes of all fields: the most pieces that they can be cut in.
-    pub(in crate::acl) const fn bytes(widths: &[usize]) -> usize {
-        let (mut sum, mut at) = (0, 0);
-        while at < widths.len() {
-            sum += widths[at];
-            at += 1;
-        }
-        sum
-    }
 
     /// The widths of a kind's fields.
     pub(in crate::acl) const fn widths(kind: AclKind) -> &'static [usize] {
@@ -226,13 +223,9 @@ fn of_ipv4(ip: &IpMatch) -> Option<Vec<Condition>> {
 }
 
 fn of_ipv6(ip: &IpMatch) -> Option<Vec<Condition>> {
-    let mut conditions = Vec::with_capacity(field::IPV6.len());
-    for AddressMatch { value, wildcard } in [ip.src, ip.dst] {
-        for shift in [64, 0] {
-            let octets = |whole: u128| ((whole >> shift) as u64).to_be_bytes();
-            conditions.push(Condition::masked(octets(value), octets(wildcard)));
-        }
-    }
+    let address =
+        |a: AddressMatch| Condition::masked(a.value.to_be_bytes(), a.wildcard.to_be_bytes());
+    let mut conditions = vec![address(ip.src), address(ip.dst)];
     conditions.extend(of_l4(ip, IpProto::ICMPV6)?);
     Some(conditions)
 }
@@ -248,11 +241,17 @@ fn of_l4(ip: &IpMatch, icmp_proto: IpProto) -> Option<[Condition; 4]> {
     }
     let flags = match ip.tcp {
         None => Condition::Any,
-        Some(TcpMatch::Established) => Condition::new([[ByteSet::of(|b| b & ESTABLISHED != 0)]]),
-        Some(TcpMatch::Flags(wanted)) => Condition::new([[ByteSet::of(|b| b & wanted == wanted)]]),
+        Some(tcp) => Condition::new([[ByteSet::ALL, ByteSet::of(|b| flags_match(tcp, b))]]),
     };
     let [src_port, dst_port] = ports;
     Some([src_port, dst_port, shape(ip, icmp_proto), flags])
+}
+
+const fn flags_match(tcp: TcpMatch, flags: u8) -> bool {
+    match tcp {
+        TcpMatch::Established => flags & ESTABLISHED != 0,
+        TcpMatch::Flags(wanted) => flags & wanted == wanted,
+    }
 }
 
 /// Protocol, DSCP, fragmentation, and whether the other fields of L4 must be real.

@@ -1,14 +1,14 @@
 //! The search in a compiled list: per frame, without allocation, lock or panic.
 //!
-//! For each field that some rule asks about, a trie gives the class of the frame's value, and the
-//! class a row: a bit for each entry of the list that accepts the value. The AND of the rows has a
-//! bit for each entry that matches, and the lowest one is the first match. Long rows have a summary,
-//! a bit for each of the following words that is not zero, so that only words in which every row has
-//! something are looked at.
+//! For each chunk of two bytes that some rule asks about, two look-ups give the class of the frame's
+//! value, and the class a row: a bit for each entry of the list that accepts the value. The AND of the
+//! rows has a bit for each entry that matches, and the lowest one is the first match. Long rows have a
+//! summary, a bit for each of the following words that is not zero, so that only words in which every
+//! row has something are looked at.
 //!
 //! Where it sits: [`CompiledAcl::eval`](super::CompiledAcl::eval) calls it; `tables` lays out what is
 //! searched. Invariants: every position in the tables is in range; should one not be, the frame
-//! matches nothing, and is denied. The number of steps in a trie does not depend on the frame.
+//! matches nothing, and is denied.
 
 #![cfg_attr(
     not(test),
@@ -27,34 +27,35 @@ use proto::frame::{Fragment, FrameKey};
 use super::condition::field;
 use super::tables::{BLOCK_LEN, Piece, Tables};
 
-/// The fields of an IPv4 frame, each in the high bits of a word.
+/// The most rows that a search can have: both bytes of each chunk.
+const ROWS_MAX: usize = 2 * field::IPV6_CHUNKS;
+
+/// The chunks of an IPv4 frame.
 #[inline]
-pub(super) const fn ipv4_fields(key: &FrameKey) -> [u64; field::IPV4.len()] {
-    let (src, dst) = ((key.ip_src as u64) << 32, (key.ip_dst as u64) << 32);
-    let [src_port, dst_port, shape, flags] = l4_fields(key);
-    [src, dst, src_port, dst_port, shape, flags]
+pub(super) const fn ipv4_chunks(key: &FrameKey) -> [u16; field::IPV4_CHUNKS] {
+    let (src, dst) = (key.ip_src as u32, key.ip_dst as u32);
+    let (shape, flags) = (shape(key), key.tcp_flags as u16);
+    let (src_high, dst_high) = ((src >> 16) as u16, (dst >> 16) as u16);
+    [src_high, src as u16, dst_high, dst as u16, key.l4_src, key.l4_dst, shape, flags]
 }
 
-/// The fields of an IPv6 frame, each in the high bits of a word.
+/// The chunks of an IPv6 frame.
 #[inline]
-pub(super) const fn ipv6_fields(key: &FrameKey) -> [u64; field::IPV6.len()] {
-    let (src, dst) = (key.ip_src, key.ip_dst);
-    let [src_port, dst_port, shape, flags] = l4_fields(key);
-    [
-        (src >> 64) as u64,
-        src as u64,
-        (dst >> 64) as u64,
-        dst as u64,
-        src_port,
-        dst_port,
-        shape,
-        flags,
-    ]
+pub(super) fn ipv6_chunks(key: &FrameKey) -> [u16; field::IPV6_CHUNKS] {
+    let mut chunks = [0; field::IPV6_CHUNKS];
+    let (src, dst) = (key.ip_src.to_be_bytes(), key.ip_dst.to_be_bytes());
+    let addresses = src.as_chunks::<2>().0.iter().chain(dst.as_chunks::<2>().0);
+    let l4 = [key.l4_src, key.l4_dst, shape(key), u16::from(key.tcp_flags)];
+    let pieces = addresses.map(|octets| u16::from_be_bytes(*octets)).chain(l4);
+    for (chunk, piece) in chunks.iter_mut().zip(pieces) {
+        *chunk = piece;
+    }
+    chunks
 }
 
-/// Source port, destination port, shape, TCP flags.
+/// Protocol, DSCP, fragmentation, and whether there is L4.
 #[inline]
-const fn l4_fields(key: &FrameKey) -> [u64; 4] {
+const fn shape(key: &FrameKey) -> u16 {
     let mut low = (key.dscp_bits & 0x3f) << field::DSCP_SHIFT;
     if key.has_l4 {
         low |= field::HAS_L4;
@@ -62,65 +63,105 @@ const fn l4_fields(key: &FrameKey) -> [u64; 4] {
     if matches!(key.fragment, Fragment::Later) {
         low |= field::LATER;
     }
-    let shape = (key.proto.get() as u64) << 56 | (low as u64) << 48;
-    [(key.l4_src as u64) << 48, (key.l4_dst as u64) << 48, shape, (key.tcp_flags as u64) << 56]
+    u16::from_be_bytes([key.proto.get(), low])
 }
 
-/// The fields of a frame that is not IP, each in the high bits of a word.
+/// The chunks of a frame that is not IP.
 #[inline]
-pub(super) const fn mac_fields(key: &FrameKey, vlan: VlanId) -> [u64; field::MAC.len()] {
-    let (ether_type, vlan) = (key.ether_type.get() as u64, vlan.get() as u64);
-    [key.src.as_u64() << 16, key.dst.as_u64() << 16, ether_type << 48, vlan << 48]
+pub(super) const fn mac_chunks(key: &FrameKey, vlan: VlanId) -> [u16; field::MAC_CHUNKS] {
+    let (src, dst) = (key.src.as_u64(), key.dst.as_u64());
+    [
+        (src >> 32) as u16,
+        (src >> 16) as u16,
+        src as u16,
+        (dst >> 32) as u16,
+        (dst >> 16) as u16,
+        dst as u16,
+        key.ether_type.get(),
+        vlan.get(),
+    ]
 }
 
 impl Tables {
-    /// The first entry that accepts all fields. `PIECES` is the most pieces that they can be cut in.
+    /// The first entry that accepts all chunks. `PIECES` is twice `CHUNKS`: the most pieces that they
+    /// can be cut in.
     #[inline]
-    pub(super) fn first<const FIELDS: usize, const PIECES: usize>(
+    pub(super) fn first<const CHUNKS: usize, const PIECES: usize>(
         &self,
-        fields: &[u64; FIELDS],
+        chunks: &[u16; CHUNKS],
     ) -> Option<usize> {
-        let mut classes = [0u32; PIECES];
+        const { assert!(PIECES == 2 * CHUNKS) };
+        if self.row_len == 1 {
+            // No joins here, so that pieces and rows go in pairs.
+            let mut common = u64::MAX;
+            for (piece, rows) in self.pieces.iter().zip(&self.rows) {
+                common &= self.word(rows.start.wrapping_add(self.class(piece, chunks)));
+            }
+            return lowest(common);
+        }
+        let mut classes = [0usize; PIECES];
         for (class, piece) in classes.iter_mut().zip(&self.pieces) {
-            *class = self.class(piece, fields);
+            *class = self.class(piece, chunks);
         }
         for join in &self.joins {
             let second = classes.get(usize::from(join.second)).copied().unwrap_or(0);
             if let Some(first) = classes.get_mut(usize::from(join.first)) {
-                let pair = first.wrapping_mul(join.stride).wrapping_add(second);
-                let at = join.start.wrapping_add(pair as usize);
-                *first = self.joined.get(at).copied().map_or(0, u32::from);
+                let pair = first.wrapping_mul(join.stride as usize).wrapping_add(second);
+                let at = join.start.wrapping_add(pair);
+                *first = self.joined.get(at).copied().map_or(0, usize::from);
             }
         }
-        let mut rows = [0usize; PIECES];
-        for (start, row) in rows.iter_mut().zip(&self.rows) {
-            let class = classes.get(usize::from(row.piece)).copied().unwrap_or(0);
-            *start = row.start.wrapping_add((class as usize).wrapping_mul(self.row_len));
-        }
-        let rows = rows.get(..self.rows.len())?;
-        if self.summaries { self.search_blocks(rows) } else { self.search_plain(rows) }
+        self.search(&classes)
     }
 
     /// The class of the frame's value.
     #[inline]
-    fn class<const FIELDS: usize>(&self, piece: &Piece, fields: &[u64; FIELDS]) -> u32 {
-        let field = fields.get(usize::from(piece.field)).copied().unwrap_or(0);
-        let mut rest = field.wrapping_shl(u32::from(piece.skipped_bits));
-        let mut node = piece.root;
-        for _ in 0..piece.bytes {
-            rest = rest.rotate_left(8);
-            // The low byte of a node is the mask of the bits that count.
-            let at = (node >> 8).wrapping_add(node & rest as u32 & 0xff);
-            node = self.nodes.get(at as usize).copied().unwrap_or(0);
+    fn class<const CHUNKS: usize>(&self, piece: &Piece, chunks: &[u16; CHUNKS]) -> usize {
+        let chunk = chunks.get(usize::from(piece.chunk)).copied().unwrap_or(0);
+        let [high, low] = ((chunk >> (piece.shift & 15)) & piece.mask).to_be_bytes();
+        let page = piece.page_of.get(usize::from(high)).copied().unwrap_or(0);
+        let classes = self.classes.get(usize::from(page));
+        classes.and_then(|page| page.get(usize::from(low))).copied().map_or(0, usize::from)
+    }
+
+    /// The first bit that is set in the rows of all classes.
+    ///
+    /// For the usual numbers of rows there is code of its own, in which nothing is left of the loop.
+    #[inline]
+    fn search(&self, classes: &[usize]) -> Option<usize> {
+        match self.rows.len() {
+            1 => self.search_rows(&self.starts::<1>(classes)),
+            2 => self.search_rows(&self.starts::<2>(classes)),
+            3 => self.search_rows(&self.starts::<3>(classes)),
+            4 => self.search_rows(&self.starts::<4>(classes)),
+            5 => self.search_rows(&self.starts::<5>(classes)),
+            6 => self.search_rows(&self.starts::<6>(classes)),
+            7 => self.search_rows(&self.starts::<7>(classes)),
+            count => self.search_rows(self.starts::<ROWS_MAX>(classes).get(..count)?),
         }
-        (node >> 8).wrapping_sub(piece.class_node)
+    }
+
+    /// Where the row of each class starts.
+    #[inline]
+    fn starts<const ROWS: usize>(&self, classes: &[usize]) -> [usize; ROWS] {
+        let mut starts = [0; ROWS];
+        for (start, rows) in starts.iter_mut().zip(&self.rows) {
+            let class = classes.get(usize::from(rows.piece)).copied().unwrap_or(0);
+            *start = rows.start.wrapping_add(class.wrapping_mul(self.row_len));
+        }
+        starts
+    }
+
+    #[inline(always)]
+    fn search_rows(&self, starts: &[usize]) -> Option<usize> {
+        if self.summaries { self.search_blocks(starts) } else { self.search_plain(starts) }
     }
 
     /// The first bit that is set in all rows, which have no summaries.
-    #[inline]
-    fn search_plain(&self, rows: &[usize]) -> Option<usize> {
+    #[inline(always)]
+    fn search_plain(&self, starts: &[usize]) -> Option<usize> {
         for word in 0..self.row_len {
-            if let Some(bit) = lowest(self.and(rows, word)) {
+            if let Some(bit) = lowest(self.and(starts, word)) {
                 return Some(word.wrapping_mul(64).wrapping_add(bit));
             }
         }
@@ -128,13 +169,13 @@ impl Tables {
     }
 
     /// The first bit that is set in all rows, which have summaries.
-    #[inline]
-    fn search_blocks(&self, rows: &[usize]) -> Option<usize> {
+    #[inline(always)]
+    fn search_blocks(&self, starts: &[usize]) -> Option<usize> {
         for block in (0..self.row_len).step_by(BLOCK_LEN) {
-            let mut candidates = self.and(rows, block);
+            let mut candidates = self.and(starts, block);
             while let Some(word) = lowest(candidates) {
                 let at = block.wrapping_add(word);
-                if let Some(bit) = lowest(self.and(rows, at.wrapping_add(1))) {
+                if let Some(bit) = lowest(self.and(starts, at.wrapping_add(1))) {
                     // Each block before this one has a summary that stands for no entry.
                     let summaries = block.wrapping_div(BLOCK_LEN);
                     let words = at.wrapping_sub(summaries);
@@ -147,10 +188,15 @@ impl Tables {
     }
 
     /// What all rows have in common in their word number `at`.
-    #[inline]
-    fn and(&self, rows: &[usize], at: usize) -> u64 {
-        let word = |row: &usize| self.words.get(row.wrapping_add(at)).copied().unwrap_or(0);
-        rows.iter().fold(u64::MAX, |common, row| common & word(row))
+    #[inline(always)]
+    fn and(&self, starts: &[usize], at: usize) -> u64 {
+        let word = |start: &usize| self.word(start.wrapping_add(at));
+        starts.iter().fold(u64::MAX, |common, start| common & word(start))
+    }
+
+    #[inline(always)]
+    fn word(&self, at: usize) -> u64 {
+        self.words.get(at).copied().unwrap_or(0)
     }
 }
 

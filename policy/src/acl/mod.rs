@@ -3,10 +3,10 @@
 pub mod compile;
 mod condition;
 mod eval;
+mod pages;
 pub mod reference;
 pub mod rule;
 mod tables;
-mod trie;
 
 pub use compile::{AclError, CompiledAcl, Decision, RuleCounterId};
 

@@ -1,21 +1,22 @@
 //! The tables of a compiled list, laid out for the search.
 //!
-//! Each field that some rule asks about is a *piece* with a trie, which finds the class of the
-//! frame's value (see `trie`); a class has a row with a bit for each entry that accepts it. Long rows
-//! are saved by *joins*: a small table that makes one class of two, where it stays small.
+//! Each chunk of two bytes that some rule asks about is a *piece*: pages find the class of the
+//! frame's value, and a class has a row with a bit for each entry that accepts it. Long rows are
+//! saved by *joins*: a small table that makes one class of two, where it stays small.
 //!
-//! Where it sits: `compile` builds it from [`Condition`]s, `eval` searches it. Invariants: all
-//! positions in the tables are in range; rows of one list have one length.
+//! Where it sits: `compile` builds it from [`Condition`]s with the pages and classes of `pages`,
+//! `eval` searches it. Invariants: all positions in the tables are in range; rows of one list have
+//! one length.
 //!
 //! # Bounds
 //!
-//! A trie has at most [`PAGES_MAX`] pages and rows of `rows_bytes_max`. A field that would need more
-//! (thousands of rules with wildcards that are not contiguous) is cut in two pieces, down to single
-//! bytes, which have one page and 256 classes at most. A port range is no product of bytes, so a rule
-//! with ranges becomes up to three entries for each port that is cut; they stand together.
+//! A piece has at most 256 pages of 512 bytes, and rows of `rows_bytes_max`. A chunk that would need
+//! more (thousands of rules with wildcards that are not contiguous) becomes two pieces of one byte,
+//! which have one page and 256 classes at most. A port range is no product of bytes, so a rule with
+//! ranges then becomes up to three entries for each port that is cut; they stand together.
 
 use super::condition::{ByteSet, Condition, field};
-use super::trie::{Ask, Bits, Child, Classes, Limits, TooLarge, Trie};
+use super::pages::{Ask, Bits, Classes, Pages, TooLarge};
 
 /// Rows of more words than this have summaries. Fewer are searched as they are, without a branch
 /// that depends on the frame.
@@ -28,9 +29,6 @@ pub(super) const BLOCK_LEN: usize = 65;
 /// What the rows of one piece or join may take: 4,000 rules on random hosts need 4 MiB.
 pub(super) const ROWS_BYTES_MAX: usize = 4 << 20;
 
-/// Pages of 1 KiB in one trie: 1,000 random IPv4 hosts need 2,500.
-const PAGES_MAX: usize = 4096;
-
 /// Cells of 2 bytes in one join: the table stays in the first level of the cache with its rows.
 const JOIN_CELLS_MAX: usize = 8192;
 
@@ -38,8 +36,8 @@ const JOIN_CELLS_MAX: usize = 8192;
 #[derive(Debug)]
 pub(super) struct Tables {
     pub(super) pieces: Box<[Piece]>,
-    /// Nodes of all tries: see [`node`].
-    pub(super) nodes: Box<[u32]>,
+    /// Pages of all pieces: low byte to class.
+    pub(super) classes: Box<[[u16; 256]]>,
     pub(super) joins: Box<[Join]>,
     /// Cells of all joins.
     pub(super) joined: Box<[u16]>,
@@ -52,18 +50,15 @@ pub(super) struct Tables {
     pub(super) summaries: bool,
 }
 
-/// How a field, or a part of one, is looked up.
+/// How a chunk, or one byte of it, is looked up.
 #[derive(Debug)]
 pub(super) struct Piece {
-    /// The root of its trie.
-    pub(super) root: u32,
-    /// The node of class 0; those of the others follow.
-    pub(super) class_node: u32,
-    pub(super) field: u8,
-    /// The leading bits of the field that are not looked at.
-    pub(super) skipped_bits: u8,
-    /// How many bytes are looked at.
-    pub(super) bytes: u8,
+    pub(super) chunk: u8,
+    /// Brings the byte down when one byte is looked up.
+    pub(super) shift: u8,
+    pub(super) mask: u16,
+    /// High byte to page.
+    pub(super) page_of: [u16; 256],
 }
 
 /// Two pieces of which one class is made; it replaces the class of the first.
@@ -85,13 +80,6 @@ pub(super) struct Rows {
     pub(super) start: usize,
 }
 
-/// A node as a word: where its children start, and which bits of the next byte choose one of them:
-/// all for a page. A class is a node whose only child is itself, so that every search can take the
-/// same number of steps.
-const fn node(children: usize, byte_mask: u8) -> u32 {
-    (children as u32) << 8 | byte_mask as u32
-}
-
 /// One rule, or one of the products that it was cut into.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -100,10 +88,12 @@ struct Entry {
     picks: [u8; field::COUNT_MAX],
 }
 
-/// Bytes of a field.
+/// A chunk of a field, or one byte of it.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
+    chunk: usize,
     field: usize,
+    /// The first byte in the field.
     start: usize,
     bytes: usize,
 }
@@ -116,39 +106,51 @@ impl Tables {
         rules: &[Box<[Condition]>],
         rows_bytes_max: usize,
     ) -> (Self, Vec<usize>) {
-        let asked = |field: &usize| rules.iter().any(|rule| rule[*field] != Condition::Any);
-        let whole = |field: usize| Cut { field, start: 0, bytes: widths[field] };
-        let mut cuts: Vec<Cut> = (0..widths.len()).filter(asked).map(whole).collect();
+        let chunks = widths
+            .iter()
+            .enumerate()
+            .flat_map(|(field, width)| (0..*width).step_by(2).map(move |start| (field, start)));
+        let cut = |(chunk, (field, start))| Cut { chunk, field, start, bytes: 2 };
+        let asked = |cut: &Cut| rules.iter().any(|rule| asks(&rule[cut.field], cut));
+        let mut cuts: Vec<Cut> = chunks.enumerate().map(cut).filter(asked).collect();
         // Each round halves one piece, and single bytes always fit.
         loop {
-            let entries = expand(rules, widths, &cuts);
-            match tries(rules, &entries, &cuts, rows_bytes_max) {
-                Ok(tries) => {
-                    let tables = Self::lay_out(&cuts, tries, entries.len(), rows_bytes_max);
+            let entries = expand(rules, &cuts);
+            match pages(rules, &entries, &cuts, rows_bytes_max) {
+                Ok(pages) => {
+                    let tables = Self::lay_out(&cuts, pages, entries.len(), rows_bytes_max);
                     return (tables, entries.iter().map(|entry| entry.rule).collect());
                 }
                 Err(too_large) => {
-                    let cut = &mut cuts[too_large];
-                    let half = cut.bytes / 2;
-                    let second = Cut { start: cut.start + half, bytes: cut.bytes - half, ..*cut };
-                    cut.bytes = half;
-                    cuts.insert(too_large + 1, second);
+                    let high = &mut cuts[too_large];
+                    high.bytes = 1;
+                    let low = Cut { start: high.start + 1, ..*high };
+                    cuts.insert(too_large + 1, low);
                 }
             }
         }
     }
 
-    fn lay_out(cuts: &[Cut], tries: Vec<Trie>, entries: usize, rows_bytes_max: usize) -> Self {
+    fn lay_out(cuts: &[Cut], found: Vec<Pages>, entries: usize, rows_bytes_max: usize) -> Self {
         let words = entries.div_ceil(64).max(1);
         let summaries = words > PLAIN_WORDS_MAX;
         let row_len = if summaries { words + words.div_ceil(64) } else { words };
-        let mut nodes = Vec::new();
-        let pack = |(cut, trie): (&Cut, &Trie)| pack(*cut, trie, &mut nodes);
-        let pieces = cuts.iter().zip(&tries).map(pack).collect();
-        let mut classes = tries.into_iter().map(|trie| Some(trie.classes)).collect::<Vec<_>>();
+        let (mut pieces, mut pages, mut classes) = (Vec::new(), Vec::new(), Vec::new());
+        for (cut, found) in cuts.iter().zip(found) {
+            let first = pages.len() as u16;
+            let (shift, mask) = match (cut.bytes, cut.start % 2) {
+                (1, 0) => (8, 0xff),
+                (1, _) => (0, 0xff),
+                _ => (0, u16::MAX),
+            };
+            let page_of = found.page_of.map(|page| first + page);
+            pieces.push(Piece { chunk: cut.chunk as u8, shift, mask, page_of });
+            pages.extend(found.pages);
+            classes.push(Some(found.classes));
+        }
         let (mut joins, mut joined) = (Vec::new(), Vec::new());
         if summaries {
-            let classes_max = (rows_bytes_max / 8 / words).min(usize::from(u16::MAX));
+            let classes_max = rows_bytes_max / 8 / words;
             join_pieces(&mut classes, &mut joins, &mut joined, classes_max);
         }
         let (mut rows, mut row_words) = (Vec::new(), Vec::new());
@@ -164,8 +166,8 @@ impl Tables {
             }
         }
         Self {
-            pieces,
-            nodes: nodes.into(),
+            pieces: pieces.into(),
+            classes: pages.into(),
             joins: joins.into(),
             joined: joined.into(),
             rows: rows.into(),
@@ -177,26 +179,37 @@ impl Tables {
 
     /// What the tables take, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
-        let words = size_of_val(&*self.words) + size_of_val(&*self.nodes);
-        words + size_of_val(&*self.joined) + size_of_val(&*self.pieces)
+        let pages = size_of_val(&*self.classes) + size_of_val(&*self.pieces);
+        pages + size_of_val(&*self.joined) + size_of_val(&*self.words)
     }
 }
 
-/// The entries of the rules: several of one rule when a field that is cut has several products.
-fn expand(rules: &[Box<[Condition]>], widths: &[usize], cuts: &[Cut]) -> Vec<Entry> {
-    let is_cut = |field: usize| cuts.iter().any(|c| c.field == field && c.bytes != widths[field]);
-    let cut_fields: Vec<usize> = (0..widths.len()).filter(|field| is_cut(*field)).collect();
+/// Whether a condition says something of these bytes of its field.
+fn asks(condition: &Condition, cut: &Cut) -> bool {
+    let bytes = cut.start..cut.start + cut.bytes;
+    match condition {
+        Condition::Any => false,
+        Condition::Union(products) => {
+            products.iter().any(|product| product[bytes.clone()].iter().any(|s| *s != ByteSet::ALL))
+        }
+    }
+}
+
+/// The entries of the rules: several of one rule when a field has several products, which then is
+/// one chunk, and the chunk is cut in bytes.
+fn expand(rules: &[Box<[Condition]>], cuts: &[Cut]) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(rules.len());
     for (rule, conditions) in rules.iter().enumerate() {
         let start = entries.len();
         entries.push(Entry { rule, picks: [0; field::COUNT_MAX] });
-        for field in &cut_fields {
-            let Condition::Union(products) = &conditions[*field] else { continue };
+        // The high byte stands for both.
+        for cut in cuts.iter().filter(|cut| cut.bytes == 1 && cut.start % 2 == 0) {
+            let Condition::Union(products) = &conditions[cut.field] else { continue };
             let so_far = start..entries.len();
             for pick in 1..products.len() {
                 for at in so_far.clone() {
                     let mut entry: Entry = entries[at];
-                    entry.picks[*field] = pick as u8;
+                    entry.picks[cut.field] = pick as u8;
                     entries.push(entry);
                 }
             }
@@ -205,38 +218,30 @@ fn expand(rules: &[Box<[Condition]>], widths: &[usize], cuts: &[Cut]) -> Vec<Ent
     entries
 }
 
-/// A trie for each piece, or the number of one that is too large.
-fn tries(
+/// The pages of each piece, or the number of one that is too large.
+fn pages(
     rules: &[Box<[Condition]>],
     entries: &[Entry],
     cuts: &[Cut],
     rows_bytes_max: usize,
-) -> Result<Vec<Trie>, usize> {
+) -> Result<Vec<Pages>, usize> {
     let words = entries.len().div_ceil(64).max(1);
-    // Prefixes and ranges have two ends each, and a page for each byte but the first. A field that
-    // needs more has wildcards that are not contiguous, and the next rule could double it.
-    let classes = (2 * entries.len() + 1).max(1024).min(rows_bytes_max / 8 / words);
-    let limits = |cut: &Cut| match cut.bytes {
-        1 => Limits { pages: 1, classes: 256 },
-        bytes => Limits {
-            pages: (entries.len() * (bytes - 1) + 64).min(PAGES_MAX),
-            classes: classes.min(usize::from(u16::MAX)),
-        },
-    };
-    let whole = |cut: &Cut| !cuts.iter().any(|c| c.field == cut.field && c.start != cut.start);
+    // Prefixes and ranges have two ends each. A chunk in which there are more classes than that has
+    // wildcards that are not contiguous, and the next rule could double them.
+    let classes_max = (2 * entries.len() + 1).max(1024).min(rows_bytes_max / 8 / words);
     let build = |(at, cut): (usize, &Cut)| {
-        trie(rules, entries, cut, whole(cut), limits(cut)).map_err(|TooLarge| at)
+        let classes_max = if cut.bytes == 1 { 256 } else { classes_max };
+        pages_of(rules, entries, cut, classes_max).map_err(|TooLarge| at)
     };
     cuts.iter().enumerate().map(build).collect()
 }
 
-fn trie(
+fn pages_of(
     rules: &[Box<[Condition]>],
     entries: &[Entry],
     cut: &Cut,
-    whole: bool,
-    limits: Limits,
-) -> Result<Trie, TooLarge> {
+    classes_max: usize,
+) -> Result<Pages, TooLarge> {
     let mut free = Bits::new(entries.len());
     let mut asks = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
@@ -245,36 +250,21 @@ fn trie(
             continue;
         };
         let pick = usize::from(entry.picks[cut.field]);
-        let products = if whole { &products[..] } else { &products[pick..=pick] };
+        let products = if cut.bytes == 1 { &products[pick..=pick] } else { &products[..] };
         for product in products {
-            let bytes = &product[cut.start..cut.start + cut.bytes];
-            if bytes.iter().all(|set| *set == ByteSet::ALL) {
+            let (high, low) = match product[cut.start..cut.start + cut.bytes] {
+                [high, low] => (high, low),
+                [byte] => (ByteSet::ALL, byte),
+                _ => (ByteSet::ALL, ByteSet::ALL),
+            };
+            if high == ByteSet::ALL && low == ByteSet::ALL {
                 free.set(at);
             } else {
-                asks.push(Ask { entry: at, bytes });
+                asks.push(Ask { entry: at, high, low });
             }
         }
     }
-    Trie::build(&free, &asks, limits)
-}
-
-/// Appends the nodes of a trie: its classes, then its pages.
-fn pack(cut: Cut, trie: &Trie, nodes: &mut Vec<u32>) -> Piece {
-    let class_node = nodes.len();
-    let pages = class_node + trie.classes.len();
-    let word = |child: Child| match child {
-        Child::Class(class) => node(class_node + usize::from(class), 0),
-        Child::Page(page) => node(pages + page as usize * 256, u8::MAX),
-    };
-    nodes.extend((class_node..pages).map(|own| node(own, 0)));
-    nodes.extend(trie.pages.as_flattened().iter().copied().map(word));
-    Piece {
-        root: word(trie.root),
-        class_node: class_node as u32,
-        field: cut.field as u8,
-        skipped_bits: cut.start as u8 * 8,
-        bytes: cut.bytes as u8,
-    }
+    Pages::build(&free, &asks, classes_max)
 }
 
 /// Joins the two pieces with the fewest pairs of classes as long as there are two that have few.

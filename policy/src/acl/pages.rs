@@ -1,10 +1,11 @@
-//! From what entries accept in some bytes of a field to a trie that finds the class of a value.
+//! From what entries accept in one chunk of a key to pages that find the class of a value.
 //!
 //! Values that the same entries accept are in one *class*; [`Classes`] has a row for each, a bit for
-//! each entry. The [`Trie`] has a page of 256 children a node and ends as early as the class is clear.
+//! each entry. A chunk of two bytes is looked up in two steps, the second in one of at most 256
+//! [`Pages`], a single byte in one page.
 //!
-//! Where it sits: `tables` builds a trie for each piece of a key, packs its pages and joins its
-//! classes. Invariant: pages and classes stay within the [`Limits`]; building stops when they do not.
+//! Where it sits: `tables` builds pages for each piece of a key and joins classes. Invariant: there
+//! are no more classes than the caller allows; building stops when there would be.
 
 use std::hash::BuildHasher;
 
@@ -13,83 +14,55 @@ use hashbrown::{HashSet, HashTable};
 
 use super::condition::ByteSet;
 
-/// How large a trie may become.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Pages of 256 children.
-    pub(super) pages: usize,
-    /// Classes; at most 65,535.
-    pub(super) classes: usize,
-}
-
-/// A trie or a join would exceed its limits.
+/// More classes than allowed.
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
-/// What follows a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Child {
-    /// Another page, for the next byte.
-    Page(u32),
-    /// The rest of the value does not matter.
-    Class(u16),
-}
-
-/// The pages of a trie and the classes that it leads to.
+/// How the values of a chunk lead to classes.
 #[derive(Debug)]
-pub(super) struct Trie {
-    pub(super) root: Child,
-    pub(super) pages: Vec<[Child; 256]>,
+pub(super) struct Pages {
+    /// High byte to page; all the same for a single byte.
+    pub(super) page_of: [u16; 256],
+    /// Low byte to class.
+    pub(super) pages: Vec<[u16; 256]>,
     pub(super) classes: Classes,
 }
 
 /// An entry, and one product of what it accepts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ask<'a> {
+pub(super) struct Ask {
     pub(super) entry: usize,
-    pub(super) bytes: &'a [ByteSet],
+    pub(super) high: ByteSet,
+    pub(super) low: ByteSet,
 }
 
-impl Trie {
-    /// The trie for `asks`; entries in `free` accept everything.
-    pub(super) fn build(free: &Bits, asks: &[Ask<'_>], limits: Limits) -> Result<Self, TooLarge> {
-        let classes = Classes::new(free.0.len());
-        let mut trie = Self { root: Child::Page(0), pages: Vec::new(), classes };
-        trie.root = trie.child(free, asks, limits)?;
-        Ok(trie)
-    }
-
-    /// The part of the trie below a byte: entries in `whole` accept the rest whatever it is.
-    fn child(&mut self, whole: &Bits, asks: &[Ask<'_>], limits: Limits) -> Result<Child, TooLarge> {
-        if asks.is_empty() {
-            let class = self.classes.of(&whole.0);
-            let fits = usize::from(class) < limits.classes;
-            return if fits { Ok(Child::Class(class)) } else { Err(TooLarge) };
-        }
-        let page = self.pages.len();
-        if page >= limits.pages {
-            return Err(TooLarge);
-        }
-        self.pages.push([Child::Class(0); 256]);
-        let parts = Partition::of(asks.iter().filter_map(|ask| ask.bytes.first().copied()));
-        let mut children = Vec::with_capacity(parts.examples.len());
-        for byte in &parts.examples {
-            let (mut whole, mut rest) = (whole.clone(), Vec::new());
-            for ask in asks {
-                let Some((first, bytes)) = ask.bytes.split_first() else { continue };
-                if !first.contains(*byte) {
-                    continue;
-                }
-                if bytes.iter().all(|set| *set == ByteSet::ALL) {
+impl Pages {
+    /// The pages for `asks`; entries in `free` accept everything.
+    pub(super) fn build(free: &Bits, asks: &[Ask], classes_max: usize) -> Result<Self, TooLarge> {
+        let mut classes = Classes::new(free.0.len());
+        let high = Partition::of(asks.iter().map(|ask| ask.high));
+        let (mut pages, mut row) = (Vec::new(), free.clone());
+        for high_byte in &high.examples {
+            let (mut whole, mut partly) = (free.clone(), Vec::new());
+            for ask in asks.iter().filter(|ask| ask.high.contains(*high_byte)) {
+                if ask.low == ByteSet::ALL {
                     whole.set(ask.entry);
                 } else {
-                    rest.push(Ask { entry: ask.entry, bytes });
+                    partly.push(ask);
                 }
             }
-            children.push(self.child(&whole, &rest, limits)?);
+            let low = Partition::of(partly.iter().map(|ask| ask.low));
+            let mut class_of_part = Vec::with_capacity(low.examples.len());
+            for low_byte in &low.examples {
+                row.0.copy_from_slice(&whole.0);
+                for ask in partly.iter().filter(|ask| ask.low.contains(*low_byte)) {
+                    row.set(ask.entry);
+                }
+                class_of_part.push(classes.of(&row.0, classes_max)?);
+            }
+            pages.push(low.part_of.map(|part| class_of_part[usize::from(part)]));
         }
-        self.pages[page] = parts.part_of.map(|part| children[usize::from(part)]);
-        Ok(Child::Page(page as u32))
+        Ok(Self { page_of: high.part_of.map(u16::from), pages, classes })
     }
 }
 
@@ -133,7 +106,7 @@ impl Classes {
     }
 
     /// The class with this row, a new one if there is none.
-    fn of(&mut self, row: &[u64]) -> u16 {
+    fn of(&mut self, row: &[u64], classes_max: usize) -> Result<u16, TooLarge> {
         let Self { row_len, rows, known, hasher } = self;
         let row_of = |class: &u16| {
             let start = usize::from(*class) * *row_len;
@@ -141,12 +114,15 @@ impl Classes {
         };
         let hash = hasher.hash_one(row);
         if let Some(class) = known.find(hash, |class| row_of(class) == row) {
-            return *class;
+            return Ok(*class);
         }
-        let class = known.len() as u16;
+        if known.len() >= classes_max {
+            return Err(TooLarge);
+        }
+        let class = u16::try_from(known.len()).map_err(|_| TooLarge)?;
         known.insert_unique(hash, class, |class| hasher.hash_one(row_of(class)));
         rows.extend(row);
-        class
+        Ok(class)
     }
 
     /// The classes of pairs of values, and which class each pair of classes has, those of `second`
@@ -163,11 +139,7 @@ impl Classes {
             for b in second.rows() {
                 row.clear();
                 row.extend(a.iter().zip(b).map(|(a, b)| a & b));
-                let class = joined.of(&row);
-                if usize::from(class) >= classes_max {
-                    return Err(TooLarge);
-                }
-                class_of.push(class);
+                class_of.push(joined.of(&row, classes_max)?);
             }
         }
         Ok((joined, class_of))
