@@ -5,7 +5,8 @@
 //! dropped with a reason.
 
 use proto::DropReason;
-use proto::frame::{Gso, GsoKind, Offload, PartialChecksum};
+use proto::frame::parse::decided_len;
+use proto::frame::{FrameKey, Gso, GsoKind, L3, Offload, PartialChecksum, parse, vlan};
 
 /// Length of the header: with `num_buffers`, as virtio 1.0 has it.
 pub(super) const HEADER_BYTES: usize = 12;
@@ -38,7 +39,10 @@ pub(super) fn decode(
     let start = u16::from_ne_bytes([start0, start1]);
     let offset = u16::from_ne_bytes([offset0, offset1]);
     let checksum = (flags & NEEDS_CSUM != 0).then_some(PartialChecksum { start, offset });
-    if checksum.is_some() && usize::from(start) + usize::from(offset) + 2 > frame_len {
+    let key = checksum.and_then(|_| parse(head));
+    if let Some(checksum) = &checksum
+        && !key.is_some_and(|key| spares_headers(checksum, head, &key, frame_len))
+    {
         return Err(DropReason::Malformed);
     }
     let kind = match gso_type & !GSO_ECN {
@@ -54,11 +58,35 @@ pub(super) fn decode(
         None => None,
         Some(_) if size == 0 || checksum.is_none() => return Err(DropReason::Malformed),
         Some(kind) => {
-            let header_len = headers_len(head, start, kind).ok_or(DropReason::Malformed)?;
+            let header_len = key
+                .filter(|key| is_l4_at(key, start))
+                .and_then(|_| headers_len(head, start, kind))
+                .ok_or(DropReason::Malformed)?;
             Some(Gso { kind, size, header_len, ecn: gso_type & GSO_ECN != 0 })
         }
     };
     Ok(Offload { checksum, gso, checksum_verified: flags & DATA_VALID != 0 })
+}
+
+/// Whether completing the checksum writes inside the frame, and behind all that the switch decides
+/// by. It is written after the decision, at a place that the VM names: without this check a VM could
+/// give its frame another address, VLAN or port on the way out.
+fn spares_headers(
+    checksum: &PartialChecksum,
+    head: &[u8],
+    key: &FrameKey,
+    frame_len: usize,
+) -> bool {
+    let field = usize::from(checksum.start) + usize::from(checksum.offset);
+    field + 2 <= frame_len && decided_len(head, key).is_some_and(|len| field >= len)
+}
+
+/// Whether the L4 header stands there, as far as can be seen: not behind a second tag.
+const fn is_l4_at(key: &FrameKey, l4: u16) -> bool {
+    match key.l3 {
+        L3::Ipv4 | L3::Ipv6 => key.has_l4 && key.l4_offset == l4,
+        L3::Other => vlan::is_tpid(key.ether_type),
+    }
 }
 
 /// Length of all headers of a super-frame whose L4 header, which its checksum begins with, stands
@@ -111,7 +139,13 @@ pub(super) fn encode(offload: &Offload) -> [u8; HEADER_BYTES] {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use proptest::prelude::*;
+    use proto::frame::build::FrameBuilder;
+    use proto::frame::checksum::complete_contiguous;
+    use proto::frame::key::Tag;
+    use proto::{EtherType, IpProto, MacAddr};
 
     use super::*;
 
@@ -126,7 +160,8 @@ mod tests {
             let len = head.len() + more;
             if let Ok(offload) = decode(&header, &head, len) {
                 if let Some(checksum) = offload.checksum {
-                    prop_assert!(usize::from(checksum.start) + usize::from(checksum.offset) + 2 <= len);
+                    let field = usize::from(checksum.start) + usize::from(checksum.offset);
+                    prop_assert!(field + 2 <= len);
                 }
                 if let Some(gso) = offload.gso {
                     prop_assert!(gso.size > 0 && offload.checksum.is_some());
@@ -135,25 +170,82 @@ mod tests {
             }
         }
 
+        /// Wherever a VM puts its checksum, what the switch reads of the frame stays as it was,
+        /// with and without a tag that is pushed in between.
+        #[test]
+        fn completing_a_checksum_changes_nothing_that_was_decided_by(
+            which in 0usize..8,
+            start in 0u16..90,
+            offset in 0u16..90,
+            fill in any::<u8>(),
+        ) {
+            let mut frame = frames().swap_remove(which);
+            let end = frame.len();
+            frame[end - 8..].fill(fill);
+            let checksum = Some(PartialChecksum { start, offset });
+            let offload = Offload { checksum, ..Offload::NONE };
+            if let Ok(decoded) = decode(&encode(&offload), &frame, frame.len()) {
+                let place = decoded.checksum.expect("it was given");
+                let before = parse(&frame);
+                complete_contiguous(&mut frame, place).expect("inside the frame");
+                prop_assert_eq!(parse(&frame), before);
+            }
+        }
+
         /// What we write is what we read.
         #[test]
         fn encode_and_decode_are_inverse(
-            checksum in prop::option::of((0u16..100, 0u16..100)),
-            gso in prop::option::of((0usize..3, 1u16..9000, any::<bool>())),
+            which in 0usize..2,
+            has_checksum in any::<bool>(),
+            gso in prop::option::of((1u16..9000, any::<bool>())),
             verified in any::<bool>(),
         ) {
-            let checksum = checksum.map(|(start, offset)| PartialChecksum { start, offset });
-            let kinds = [GsoKind::TcpV4, GsoKind::TcpV6, GsoKind::UdpL4];
-            // Every byte says "eight words", so a TCP header has 32 bytes wherever it starts.
-            let head = [0x80; 200];
-            let gso = checksum.and_then(|c| gso.map(|(kind, size, ecn)| {
-                let kind = kinds[kind];
-                let l4_len = if kind == GsoKind::UdpL4 { 8 } else { 32 };
-                Gso { kind, size, header_len: c.start + l4_len, ecn }
-            }));
+            let head = frames().swap_remove(which);
+            let l4 = parse(&head).expect("a frame").l4_offset;
+            let (kind, offset, l4_len) =
+                [(GsoKind::TcpV4, 16, 20), (GsoKind::UdpL4, 6, 8)][which];
+            let checksum = has_checksum.then_some(PartialChecksum { start: l4, offset });
+            let gso = gso.filter(|_| has_checksum);
+            let gso = gso.map(|(size, ecn)| Gso { kind, size, header_len: l4 + l4_len, ecn });
             let checksum_verified = verified && checksum.is_none();
             let offload = Offload { checksum, gso, checksum_verified };
             prop_assert_eq!(decode(&encode(&offload), &head, 70_000), Ok(offload));
+        }
+    }
+
+    /// Frames of all kinds: TCP and UDP first.
+    fn frames() -> Vec<Vec<u8>> {
+        let build = || FrameBuilder::new(MacAddr::new([2, 0, 0, 0, 0, 1]), MacAddr::BROADCAST);
+        let tag = Tag { tci: 10 };
+        let v4: (SocketAddr, SocketAddr) =
+            ("10.0.0.1:4000".parse().unwrap(), "10.0.0.2:80".parse().unwrap());
+        let v6: (SocketAddr, SocketAddr) =
+            ("[fd00::1]:4000".parse().unwrap(), "[fd00::2]:80".parse().unwrap());
+        let (gre, payload) = (IpProto::new(47), [0x80; 40]);
+        vec![
+            build().tcp(v4.0, v4.1, 0x18, &payload),
+            build().udp(v6.0, v6.1, &payload),
+            build().tag(tag).tcp(v6.0, v6.1, 0x18, &payload),
+            build().ip(v4.0.ip(), v4.1.ip(), gre, &payload),
+            build().ip(v6.0.ip(), v6.1.ip(), IpProto::new(60), &[60; 60]),
+            build().echo_request(v4.0.ip(), v4.1.ip(), 1, 1),
+            build().payload(EtherType::ARP, &payload),
+            build().tag(tag).tag(tag).udp(v4.0, v4.1, &payload),
+        ]
+    }
+
+    /// What a VM on an access port could do to the uplink: the checksum written over the tag that
+    /// the switch pushes, over an address, over a port that a list permits.
+    #[test]
+    fn a_checksum_over_tag_address_or_port_is_refused() {
+        let frame = frames().swap_remove(0);
+        for field in [0, 4, 6, 10, 12, 14, 26, 30, 34, 36, 46] {
+            let offload = |start, offset| {
+                let checksum = Some(PartialChecksum { start, offset });
+                decode(&encode(&Offload { checksum, ..Offload::NONE }), &frame, frame.len())
+            };
+            assert_eq!(offload(0, field), Err(DropReason::Malformed), "{field}");
+            assert_eq!(offload(field, 0), Err(DropReason::Malformed), "{field}");
         }
     }
 
@@ -165,7 +257,7 @@ mod tests {
         header[4..6].copy_from_slice(&1448u16.to_ne_bytes());
         header[6..8].copy_from_slice(&34u16.to_ne_bytes());
         header[8..10].copy_from_slice(&16u16.to_ne_bytes());
-        let mut head = [0; 1514];
+        let mut head = frames().swap_remove(0);
         head[34 + 12] = 8 << 4;
         let offload = decode(&header, &head, 30_000).expect("a good header");
         assert_eq!(offload.gso.map(|gso| gso.header_len), Some(34 + 32));

@@ -96,6 +96,18 @@ impl Ports {
             _ => None,
         }
     }
+
+    /// Octets at the start of a header of this protocol that [`Self::read`] looks at; 0 when there
+    /// is nothing in it to be read.
+    #[must_use]
+    pub const fn octets(proto: IpProto) -> usize {
+        match proto {
+            IpProto::TCP => field::TCP_FLAGS + 1,
+            IpProto::UDP | IpProto::SCTP => 4,
+            IpProto::ICMP | IpProto::ICMPV6 => 2,
+            _ => 0,
+        }
+    }
 }
 
 /// A view of the fixed part of a TCP header.

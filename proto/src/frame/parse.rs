@@ -111,5 +111,32 @@ fn read_l4(key: &mut FrameKey, packet: &[u8], start: usize, end: usize) {
     }
 }
 
+/// How many octets at the start of `frame`, of which `key` was read, the switch decides by: both
+/// addresses, the outer tag, the IP header with all that stands before L4, and of that what the key
+/// holds. Whatever is written behind them changes no decision that was taken on the key.
+///
+/// `None`: as far as can be seen, all of them, because a header that has to be there is not whole.
+#[must_use]
+pub fn decided_len(frame: &[u8], key: &FrameKey) -> Option<usize> {
+    let l3_offset = usize::from(key.l3_offset);
+    if key.has_l4 {
+        return Some(usize::from(key.l4_offset) + Ports::octets(key.proto));
+    }
+    let packet = frame.get(l3_offset..)?;
+    match key.l3 {
+        L3::Ipv4 => Some(l3_offset + ipv4::Header::new_checked(packet)?.header_len()),
+        L3::Ipv6 => {
+            let header = ipv6::Header::new_checked(packet)?;
+            let upper = ipv6::walk(header.next_header(), packet.get(ipv6::HEADER_LEN..)?);
+            let is_passed = !ipv6::is_extension(upper.proto) || upper.fragment == Fragment::Later;
+            is_passed.then_some(l3_offset + ipv6::HEADER_LEN + upper.offset)
+        }
+        L3::Other => match key.ether_type {
+            EtherType::IPV4 | EtherType::IPV6 | EtherType::ARP | EtherType::RARP => None,
+            _ => Some(l3_offset),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests;
