@@ -213,7 +213,7 @@ impl Watched {
         match watched.start_all() {
             Ok(()) => Ok(watched),
             Err(error) => {
-                watched.print_evidence();
+                print_evidence(&watched);
                 Err(error)
             }
         }
@@ -263,18 +263,6 @@ impl Watched {
             }
         })
     }
-
-    fn print_evidence(&self) {
-        for host in self.lab().topology().hosts.keys() {
-            match self.status(host) {
-                Ok(status) => eprintln!("--- status of {host}\n{status:#}"),
-                Err(error) => eprintln!("--- status of {host}: {error}"),
-            }
-        }
-        if let Err(error) = print_logs(self.lab().dir()) {
-            eprintln!("--- logs: {error}");
-        }
-    }
 }
 
 impl Deref for Watched {
@@ -294,8 +282,22 @@ impl DerefMut for Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.print_evidence();
+            print_evidence(self);
         }
+    }
+}
+
+/// Prints to stderr what helps to understand a failure: the status of every host and the end of
+/// every log.
+pub fn print_evidence(deployment: &Deployment) {
+    for host in deployment.lab().topology().hosts.keys() {
+        match deployment.status(host) {
+            Ok(status) => eprintln!("--- status of {host}\n{status:#}"),
+            Err(error) => eprintln!("--- status of {host}: {error}"),
+        }
+    }
+    if let Err(error) = print_logs(deployment.lab().dir()) {
+        eprintln!("--- logs: {error}");
     }
 }
 

@@ -229,6 +229,14 @@ impl Deployment {
         })
     }
 
+    /// Waits until every module runs the last revision that concerns it.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`], with the table as it was last.
+    pub fn wait_in_sync(&self) -> Result<()> {
+        self.lab.topology().hosts.keys().try_for_each(|host| self.wait_registered(host))
+    }
+
     /// Runs the command line against the supervisor and gives what it printed.
     ///
     /// # Errors
@@ -324,11 +332,26 @@ impl Deployment {
     pub fn detach(&self, vm: &str) -> Result<()> {
         let vms = &self.lab.topology().vms;
         let node = vms.get(vm).ok_or_else(|| unknown("VM", vm, vms.keys()))?;
-        for nic in &node.system.nics {
-            let mut command = self.local(&node.host, "detach")?;
-            run_command(command.args(["--vm", vm, "--ifname", &nic.name]))?;
-        }
-        Ok(())
+        node.system.nics.iter().try_for_each(|nic| self.detach_nic(&node.host, vm, &nic.name))
+    }
+
+    /// Detaches one NIC from a host's dataplane.
+    ///
+    /// # Errors
+    /// When the dataplane refuses.
+    pub fn detach_nic(&self, host: &str, vm: &str, nic: &str) -> Result<()> {
+        let mut command = self.local(host, "detach")?;
+        run_command(command.args(["--vm", vm, "--adapter", nic])).map(drop)
+    }
+
+    /// Runs a command of a host's administrator to the dataplane, whatever its exit code: the verb
+    /// and its options without `--socket`.
+    ///
+    /// # Errors
+    /// Only when it cannot be started.
+    pub fn try_local(&self, host: &str, verb: &str, args: &[&str]) -> Result<Output> {
+        let action = || format!("cannot start {DATAPLANE}");
+        self.local(host, verb)?.args(args).output().map_err(LabError::io(action()))
     }
 
     /// `weft-dataplane status --json` on a host.

@@ -20,7 +20,7 @@
 //! | [`frames`], [`mutate`] | frames built, read, and broken by a seed |
 //! | [`switch`] | the physical switch upstream of the hosts |
 //! | [`topology`], [`lab`] | the file, and the network built of it |
-//! | [`traffic`] | ping, TCP with its content compared, iperf3 |
+//! | [`traffic`], [`pinger`] | ping, TCP with its content compared, iperf3; a ping that goes on |
 //! | [`daemons`] | supervisor, dataplanes and CLI in a lab: all command lines of the product |
 //! | [`checks`] | counters of a dataplane, their conservation, and evidence when a test fails |
 //! | [`report`], [`demo`], [`standing`] | what `lab demo` and `lab up` are made of |
@@ -59,6 +59,7 @@ pub mod link;
 pub mod mutate;
 pub mod netns;
 pub mod packet;
+pub mod pinger;
 pub mod process;
 pub mod report;
 pub mod sniff;
