@@ -2,9 +2,9 @@
 //!
 //! For each chunk of two bytes that some rule asks about, two look-ups give the class of the frame's
 //! value, and the class a row: a bit for each entry of the list that accepts the value. The AND of the
-//! rows has a bit for each entry that matches, and the lowest one is the first match. Long rows have a
-//! summary, a bit for each of the following words that is not zero, so that only words in which every
-//! row has something are looked at.
+//! rows has a bit for each entry that matches, and the lowest one is the first match. Rows are read in
+//! groups of words. Long rows have summaries, a bit for each of the following groups that is not zero,
+//! so that only groups in which every row has something are looked at.
 //!
 //! Where it sits: [`CompiledAcl::eval`](super::CompiledAcl::eval) calls it; `tables` lays out what is
 //! searched. Invariants: every position in the tables is in range; should one not be, the frame
@@ -25,7 +25,8 @@ use proto::VlanId;
 use proto::frame::{Fragment, FrameKey};
 
 use super::condition::field;
-use super::tables::{BLOCK_LEN, Piece, Tables};
+use super::pages::GROUP_LEN;
+use super::tables::{BLOCK_LEN, Group, Piece, Tables};
 
 /// The most rows that a search can have: both bytes of each chunk.
 const ROWS_MAX: usize = 2 * field::IPV6_CHUNKS;
@@ -92,36 +93,36 @@ impl Tables {
     ) -> Option<usize> {
         const { assert!(PIECES == 2 * CHUNKS) };
         if self.row_len == 1 {
-            // No joins here, so that pieces and rows go in pairs.
-            let mut common = u64::MAX;
-            for (piece, rows) in self.pieces.iter().zip(&self.rows) {
-                common &= self.word(rows.start.wrapping_add(self.class(piece, chunks)));
+            let mut common = [u64::MAX; GROUP_LEN];
+            for piece in &self.pieces {
+                let row = piece.rows.wrapping_add(self.class(piece, chunks));
+                common = and(common, self.group(row));
             }
-            return lowest(common);
+            return lowest_of(common);
         }
-        let mut classes = [0usize; PIECES];
+        let mut classes = [0; PIECES];
         for (class, piece) in classes.iter_mut().zip(&self.pieces) {
             *class = self.class(piece, chunks);
         }
         for join in &self.joins {
-            let second = classes.get(usize::from(join.second)).copied().unwrap_or(0);
-            if let Some(first) = classes.get_mut(usize::from(join.first)) {
-                let pair = first.wrapping_mul(join.stride as usize).wrapping_add(second);
-                let at = join.start.wrapping_add(pair);
-                *first = self.joined.get(at).copied().map_or(0, usize::from);
+            let second = classes.get(join.second).copied().unwrap_or(0);
+            if let Some(first) = classes.get_mut(join.first) {
+                let pair = first.wrapping_mul(join.stride).wrapping_add(second);
+                let cell = self.joined.get(join.start.wrapping_add(pair));
+                *first = cell.copied().map_or(0, usize::from);
             }
         }
         self.search(&classes)
     }
 
     /// The class of the frame's value.
-    #[inline]
+    #[inline(always)]
     fn class<const CHUNKS: usize>(&self, piece: &Piece, chunks: &[u16; CHUNKS]) -> usize {
-        let chunk = chunks.get(usize::from(piece.chunk)).copied().unwrap_or(0);
-        let [high, low] = ((chunk >> (piece.shift & 15)) & piece.mask).to_be_bytes();
+        let chunk = chunks.get(piece.chunk).copied().unwrap_or(0);
+        let [high, low] = chunk.to_be_bytes();
         let page = piece.page_of.get(usize::from(high)).copied().unwrap_or(0);
-        let classes = self.classes.get(usize::from(page));
-        classes.and_then(|page| page.get(usize::from(low))).copied().map_or(0, usize::from)
+        let at = (page as usize).wrapping_add(usize::from(low));
+        self.classes.get(at).copied().map_or(0, usize::from)
     }
 
     /// The first bit that is set in the rows of all classes.
@@ -136,17 +137,16 @@ impl Tables {
             4 => self.search_rows(&self.starts::<4>(classes)),
             5 => self.search_rows(&self.starts::<5>(classes)),
             6 => self.search_rows(&self.starts::<6>(classes)),
-            7 => self.search_rows(&self.starts::<7>(classes)),
             count => self.search_rows(self.starts::<ROWS_MAX>(classes).get(..count)?),
         }
     }
 
     /// Where the row of each class starts.
-    #[inline]
+    #[inline(always)]
     fn starts<const ROWS: usize>(&self, classes: &[usize]) -> [usize; ROWS] {
         let mut starts = [0; ROWS];
         for (start, rows) in starts.iter_mut().zip(&self.rows) {
-            let class = classes.get(usize::from(rows.piece)).copied().unwrap_or(0);
+            let class = classes.get(rows.piece).copied().unwrap_or(0);
             *start = rows.start.wrapping_add(class.wrapping_mul(self.row_len));
         }
         starts
@@ -160,9 +160,9 @@ impl Tables {
     /// The first bit that is set in all rows, which have no summaries.
     #[inline(always)]
     fn search_plain(&self, starts: &[usize]) -> Option<usize> {
-        for word in 0..self.row_len {
-            if let Some(bit) = lowest(self.and(starts, word)) {
-                return Some(word.wrapping_mul(64).wrapping_add(bit));
+        for group in 0..self.row_len {
+            if let Some(bit) = lowest_of(self.common(starts, group)) {
+                return Some(group.wrapping_mul(64 * GROUP_LEN).wrapping_add(bit));
             }
         }
         None
@@ -172,14 +172,13 @@ impl Tables {
     #[inline(always)]
     fn search_blocks(&self, starts: &[usize]) -> Option<usize> {
         for block in (0..self.row_len).step_by(BLOCK_LEN) {
-            let mut candidates = self.and(starts, block);
-            while let Some(word) = lowest(candidates) {
-                let at = block.wrapping_add(word);
-                if let Some(bit) = lowest(self.and(starts, at.wrapping_add(1))) {
+            let [mut candidates, ..] = self.common(starts, block);
+            while let Some(group) = lowest(candidates) {
+                let at = block.wrapping_add(group);
+                if let Some(bit) = lowest_of(self.common(starts, at.wrapping_add(1))) {
                     // Each block before this one has a summary that stands for no entry.
-                    let summaries = block.wrapping_div(BLOCK_LEN);
-                    let words = at.wrapping_sub(summaries);
-                    return Some(words.wrapping_mul(64).wrapping_add(bit));
+                    let groups = at.wrapping_sub(block.wrapping_div(BLOCK_LEN));
+                    return Some(groups.wrapping_mul(64 * GROUP_LEN).wrapping_add(bit));
                 }
                 candidates &= candidates.wrapping_sub(1);
             }
@@ -187,17 +186,39 @@ impl Tables {
         None
     }
 
-    /// What all rows have in common in their word number `at`.
+    /// What all rows have in common in their group number `at`.
     #[inline(always)]
-    fn and(&self, starts: &[usize], at: usize) -> u64 {
-        let word = |start: &usize| self.word(start.wrapping_add(at));
-        starts.iter().fold(u64::MAX, |common, start| common & word(start))
+    fn common(&self, starts: &[usize], at: usize) -> Group {
+        let all = [u64::MAX; GROUP_LEN];
+        starts.iter().fold(all, |common, start| and(common, self.group(start.wrapping_add(at))))
     }
 
     #[inline(always)]
-    fn word(&self, at: usize) -> u64 {
-        self.words.get(at).copied().unwrap_or(0)
+    fn group(&self, at: usize) -> &Group {
+        const NONE: &Group = &[0; GROUP_LEN];
+        self.groups.get(at).unwrap_or(NONE)
     }
+}
+
+/// The bits that are set in both.
+#[inline(always)]
+fn and(mut a: Group, b: &Group) -> Group {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a &= b;
+    }
+    a
+}
+
+/// The lowest bit of a group that is set.
+#[inline(always)]
+fn lowest_of(group: Group) -> Option<usize> {
+    // A group is mostly empty, or the match is near: one test for all, then word by word.
+    if group.iter().fold(0, |any, word| any | word) == 0 {
+        return None;
+    }
+    let at = group.iter().position(|word| *word != 0)?;
+    let bit = lowest(group.get(at).copied()?)?;
+    Some(at.wrapping_mul(64).wrapping_add(bit))
 }
 
 /// The lowest bit that is set.

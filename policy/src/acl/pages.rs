@@ -1,8 +1,8 @@
 //! From what entries accept in one chunk of a key to pages that find the class of a value.
 //!
 //! Values that the same entries accept are in one *class*; [`Classes`] has a row for each, a bit for
-//! each entry. A chunk of two bytes is looked up in two steps, the second in one of at most 256
-//! [`Pages`], a single byte in one page.
+//! each entry. A chunk is looked up in two steps, high byte then low byte, the second in one of at most
+//! 256 [`Pages`].
 //!
 //! Where it sits: `tables` builds pages for each piece of a key and joins classes. Invariant: there
 //! are no more classes than the caller allows; building stops when there would be.
@@ -21,7 +21,7 @@ pub(super) struct TooLarge;
 /// How the values of a chunk lead to classes.
 #[derive(Debug)]
 pub(super) struct Pages {
-    /// High byte to page; all the same for a single byte.
+    /// High byte to page.
     pub(super) page_of: [u16; 256],
     /// Low byte to class.
     pub(super) pages: Vec<[u16; 256]>,
@@ -66,14 +66,17 @@ impl Pages {
     }
 }
 
-/// A bit for each entry.
+/// A bit for each entry; a multiple of [`GROUP_LEN`] words.
 #[derive(Clone, Debug)]
 pub(super) struct Bits(Box<[u64]>);
+
+/// Words that a search looks at together: two or one vector instructions for each row.
+pub(super) const GROUP_LEN: usize = 4;
 
 impl Bits {
     /// None of the entries.
     pub(super) fn new(entries: usize) -> Self {
-        Self(vec![0; entries.div_ceil(64).max(1)].into())
+        Self(vec![0; groups(entries) * GROUP_LEN].into())
     }
 
     pub(super) fn set(&mut self, entry: usize) {
@@ -81,9 +84,16 @@ impl Bits {
     }
 }
 
+/// Groups of words in a row for so many entries; at least one.
+pub(super) const fn groups(entries: usize) -> usize {
+    let groups = entries.div_ceil(64 * GROUP_LEN);
+    if groups == 0 { 1 } else { groups }
+}
+
 /// The rows of the classes of one trie or join, each different.
 #[derive(Debug)]
 pub(super) struct Classes {
+    /// In words.
     row_len: usize,
     rows: Vec<u64>,
     known: HashTable<u16>,

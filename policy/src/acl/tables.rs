@@ -12,18 +12,18 @@
 //!
 //! A piece has at most 256 pages of 512 bytes, and rows of `rows_bytes_max`. A chunk that would need
 //! more (thousands of rules with wildcards that are not contiguous) becomes two pieces of one byte,
-//! which have one page and 256 classes at most. A port range is no product of bytes, so a rule with
-//! ranges then becomes up to three entries for each port that is cut; they stand together.
+//! which have 256 classes at most. A port range is no product of bytes, so a rule with ranges then
+//! becomes up to three entries for each port that is cut; they stand together.
 
 use super::condition::{ByteSet, Condition, field};
-use super::pages::{Ask, Bits, Classes, Pages, TooLarge};
+use super::pages::{Ask, Bits, Classes, GROUP_LEN, Pages, TooLarge, groups};
 
-/// Rows of more words than this have summaries. Fewer are searched as they are, without a branch
-/// that depends on the frame.
-const PLAIN_WORDS_MAX: usize = 4;
+/// Rows of more groups than this have summaries. Fewer are searched one after the other: where all
+/// fields of the rules overlap, a summary rules out little.
+const PLAIN_GROUPS_MAX: usize = 8;
 
-/// Long rows are made of blocks: a summary word, of which bit `n` says that word `n` behind it is not
-/// zero, and 64 words. The last block may be shorter.
+/// A long row is made of blocks: a group of which the first word is a summary, where bit `n` says that
+/// group `n` behind it is not zero, and 64 groups. The last block may be shorter.
 pub(super) const BLOCK_LEN: usize = 65;
 
 /// What the rows of one piece or join may take: 4,000 rules on random hosts need 4 MiB.
@@ -37,46 +37,48 @@ const JOIN_CELLS_MAX: usize = 8192;
 pub(super) struct Tables {
     pub(super) pieces: Box<[Piece]>,
     /// Pages of all pieces: low byte to class.
-    pub(super) classes: Box<[[u16; 256]]>,
+    pub(super) classes: Box<[u16]>,
     pub(super) joins: Box<[Join]>,
     /// Cells of all joins.
     pub(super) joined: Box<[u16]>,
     pub(super) rows: Box<[Rows]>,
-    /// Rows of all pieces.
-    pub(super) words: Box<[u64]>,
-    /// Words in each row, summaries included.
+    /// Rows of all pieces that are left.
+    pub(super) groups: Box<[Group]>,
+    /// Groups in each row, summaries included.
     pub(super) row_len: usize,
     /// Rows have summaries.
     pub(super) summaries: bool,
 }
 
+/// Words of a row that are looked at together.
+pub(super) type Group = [u64; GROUP_LEN];
+
 /// How a chunk, or one byte of it, is looked up.
 #[derive(Debug)]
 pub(super) struct Piece {
-    pub(super) chunk: u8,
-    /// Brings the byte down when one byte is looked up.
-    pub(super) shift: u8,
-    pub(super) mask: u16,
-    /// High byte to page.
-    pub(super) page_of: [u16; 256],
+    pub(super) chunk: usize,
+    /// Where the row of class 0 starts in [`Tables::groups`], if the piece is in no join.
+    pub(super) rows: usize,
+    /// High byte to where its page starts in [`Tables::classes`].
+    pub(super) page_of: [u32; 256],
 }
 
 /// Two pieces of which one class is made; it replaces the class of the first.
 #[derive(Debug)]
 pub(super) struct Join {
-    pub(super) first: u8,
-    pub(super) second: u8,
+    pub(super) first: usize,
+    pub(super) second: usize,
     /// How many classes the second has.
-    pub(super) stride: u32,
+    pub(super) stride: usize,
     /// The cell of class 0 with class 0.
     pub(super) start: usize,
 }
 
-/// The rows of a piece that is still there after the joins.
+/// The rows of a piece that is left after the joins.
 #[derive(Debug)]
 pub(super) struct Rows {
-    pub(super) piece: u8,
-    /// The first word of the row of class 0.
+    pub(super) piece: usize,
+    /// Where the row of class 0 starts in [`Tables::groups`].
     pub(super) start: usize,
 }
 
@@ -132,38 +134,28 @@ impl Tables {
     }
 
     fn lay_out(cuts: &[Cut], found: Vec<Pages>, entries: usize, rows_bytes_max: usize) -> Self {
-        let words = entries.div_ceil(64).max(1);
-        let summaries = words > PLAIN_WORDS_MAX;
-        let row_len = if summaries { words + words.div_ceil(64) } else { words };
+        let row_groups = groups(entries);
+        let summaries = row_groups > PLAIN_GROUPS_MAX;
+        let summary_groups = if summaries { row_groups.div_ceil(BLOCK_LEN - 1) } else { 0 };
         let (mut pieces, mut pages, mut classes) = (Vec::new(), Vec::new(), Vec::new());
         for (cut, found) in cuts.iter().zip(found) {
-            let first = pages.len() as u16;
-            let (shift, mask) = match (cut.bytes, cut.start % 2) {
-                (1, 0) => (8, 0xff),
-                (1, _) => (0, 0xff),
-                _ => (0, u16::MAX),
-            };
-            let page_of = found.page_of.map(|page| first + page);
-            pieces.push(Piece { chunk: cut.chunk as u8, shift, mask, page_of });
-            pages.extend(found.pages);
+            let first = pages.len();
+            let page_of = found.page_of.map(|page| (first + usize::from(page) * 256) as u32);
+            pieces.push(Piece { chunk: cut.chunk, rows: 0, page_of });
+            pages.extend(found.pages.as_flattened());
             classes.push(Some(found.classes));
         }
         let (mut joins, mut joined) = (Vec::new(), Vec::new());
-        if summaries {
-            let classes_max = rows_bytes_max / 8 / words;
+        if row_groups > 1 {
+            let classes_max = rows_bytes_max / 8 / GROUP_LEN / row_groups;
             join_pieces(&mut classes, &mut joins, &mut joined, classes_max);
         }
-        let (mut rows, mut row_words) = (Vec::new(), Vec::new());
+        let (mut rows, mut groups) = (Vec::new(), Vec::new());
         for (piece, classes) in classes.iter().enumerate() {
             let Some(classes) = classes else { continue };
-            rows.push(Rows { piece: piece as u8, start: row_words.len() });
-            for row in classes.rows() {
-                if summaries {
-                    write_blocks(row, &mut row_words);
-                } else {
-                    row_words.extend(row);
-                }
-            }
+            rows.push(Rows { piece, start: groups.len() });
+            pieces[piece].rows = groups.len();
+            classes.rows().for_each(|row| write_row(row, summaries, &mut groups));
         }
         Self {
             pieces: pieces.into(),
@@ -171,8 +163,8 @@ impl Tables {
             joins: joins.into(),
             joined: joined.into(),
             rows: rows.into(),
-            words: row_words.into(),
-            row_len,
+            groups: groups.into(),
+            row_len: row_groups + summary_groups,
             summaries,
         }
     }
@@ -180,7 +172,7 @@ impl Tables {
     /// What the tables take, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let pages = size_of_val(&*self.classes) + size_of_val(&*self.pieces);
-        pages + size_of_val(&*self.joined) + size_of_val(&*self.words)
+        pages + size_of_val(&*self.joined) + size_of_val(&*self.groups)
     }
 }
 
@@ -225,10 +217,10 @@ fn pages(
     cuts: &[Cut],
     rows_bytes_max: usize,
 ) -> Result<Vec<Pages>, usize> {
-    let words = entries.len().div_ceil(64).max(1);
+    let row_bytes = 8 * GROUP_LEN * groups(entries.len());
     // Prefixes and ranges have two ends each. A chunk in which there are more classes than that has
     // wildcards that are not contiguous, and the next rule could double them.
-    let classes_max = (2 * entries.len() + 1).max(1024).min(rows_bytes_max / 8 / words);
+    let classes_max = (2 * entries.len() + 1).max(1024).min(rows_bytes_max / row_bytes);
     let build = |(at, cut): (usize, &Cut)| {
         let classes_max = if cut.bytes == 1 { 256 } else { classes_max };
         pages_of(rules, entries, cut, classes_max).map_err(|TooLarge| at)
@@ -252,10 +244,10 @@ fn pages_of(
         let pick = usize::from(entry.picks[cut.field]);
         let products = if cut.bytes == 1 { &products[pick..=pick] } else { &products[..] };
         for product in products {
-            let (high, low) = match product[cut.start..cut.start + cut.bytes] {
-                [high, low] => (high, low),
-                [byte] => (ByteSet::ALL, byte),
-                _ => (ByteSet::ALL, ByteSet::ALL),
+            let (high, low) = match (cut.bytes, cut.start % 2) {
+                (1, 0) => (product[cut.start], ByteSet::ALL),
+                (1, _) => (ByteSet::ALL, product[cut.start]),
+                _ => (product[cut.start], product[cut.start + 1]),
             };
             if high == ByteSet::ALL && low == ByteSet::ALL {
                 free.set(at);
@@ -284,18 +276,23 @@ fn join_pieces(
             return;
         }
         let Ok((both, cells)) = Classes::join(a, b, classes_max) else { return };
-        let (stride, start) = (b.len() as u32, joined.len());
-        joins.push(Join { first: first as u8, second: second as u8, stride, start });
+        joins.push(Join { first, second, stride: b.len(), start: joined.len() });
         joined.extend(cells);
         (classes[first], classes[second]) = (Some(both), None);
     }
 }
 
-/// Appends a row with a summary before each 64 words.
-fn write_blocks(row: &[u64], words: &mut Vec<u64>) {
+/// Appends a row, with a summary before each 64 groups if wanted.
+fn write_row(row: &[u64], summaries: bool, groups: &mut Vec<Group>) {
+    let (row, _) = row.as_chunks::<GROUP_LEN>();
     for block in row.chunks(BLOCK_LEN - 1) {
-        let used = block.iter().enumerate().filter(|(_, word)| **word != 0);
-        words.push(used.fold(0, |summary, (at, _)| summary | 1 << at));
-        words.extend(block);
+        if summaries {
+            let used = block.iter().enumerate().filter(|(_, group)| **group != [0; GROUP_LEN]);
+            let summary = used.fold(0, |summary, (at, _)| summary | 1 << at);
+            let mut group = [0; GROUP_LEN];
+            group[0] = summary;
+            groups.push(group);
+        }
+        groups.extend(block);
     }
 }
