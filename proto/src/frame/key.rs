@@ -1,5 +1,7 @@
 //! What the switch needs to know of a frame, read in one pass.
 
+use super::ipv6;
+use super::l4::Ports;
 use crate::types::{Dscp, EtherType, IpProto, MacAddr, Pcp, VlanId};
 
 /// An 802.1Q tag as it stands in a frame (IEEE 802.1Q-2018 clause 9.6).
@@ -114,6 +116,26 @@ pub struct FrameKey {
 const _: () = assert!(size_of::<FrameKey>() == 64);
 
 impl FrameKey {
+    /// Whether a list can tell what this is: no frame that should be IP and has no readable header,
+    /// and no packet whose L4 header should be there and is not, because the first fragment is cut
+    /// short before it (RFC 1858) or because it stands behind more extension headers than are walked
+    /// (RFC 7112). A later fragment shows none and cannot.
+    #[must_use]
+    #[inline]
+    pub const fn is_readable(&self) -> bool {
+        self.has_l4 || self.is_readable_without_l4()
+    }
+
+    const fn is_readable_without_l4(&self) -> bool {
+        let is_later = matches!(self.fragment, Fragment::Later);
+        let shows_nothing = Ports::octets(self.proto) == 0;
+        match self.l3 {
+            L3::Ipv4 => is_later || shows_nothing,
+            L3::Ipv6 => is_later || (shows_nothing && !ipv6::is_extension(self.proto)),
+            L3::Other => !matches!(self.ether_type, EtherType::IPV4 | EtherType::IPV6),
+        }
+    }
+
     /// The code point as its type.
     #[must_use]
     pub fn dscp(&self) -> Option<Dscp> {

@@ -1,10 +1,11 @@
 //! The access lists of a port, inbound for frames and outbound for copies.
 //!
 //! Which list speaks of a frame is decided by its EtherType. When that says IP but the header
-//! cannot be read, no rule of an IP list can be decided, and a bound one denies: otherwise a
-//! crooked header would be a way around the list.
+//! cannot be read, or the L4 header is not where it has to be, no rule of an IP list can be decided,
+//! and a bound one denies: otherwise a crooked header would be a way around the list. So it does with
+//! a frame that has a further tag, which may be IP all the same: a receiver takes tags with VID 0 off.
 
-use policy::acl::Action;
+use policy::acl::{AclKind, Action, CompiledAcl};
 use policy::snapshot::{AclIndex, Acls};
 use proto::frame::key::L3;
 use proto::{DropReason, EtherType, PortId};
@@ -49,6 +50,9 @@ impl Lists<'_> {
         let acl = match batch.key[slot].ether_type {
             EtherType::IPV4 => self.acls.ip,
             EtherType::IPV6 => self.acls.ipv6,
+            EtherType::VLAN | EtherType::SERVICE_VLAN => {
+                self.acls.ip.or(self.acls.ipv6).or(self.acls.mac)
+            }
             _ => self.acls.mac,
         };
         acl.is_none_or(|acl| self.ask(acl, slot, view, state, batch, trace))
@@ -67,9 +71,11 @@ impl Lists<'_> {
     ) -> bool {
         let (port, direction) = (self.port, self.direction);
         let key = &batch.key[slot];
-        let says_ip = matches!(key.ether_type, EtherType::IPV4 | EtherType::IPV6);
-        let readable = !says_ip || key.l3 != L3::Other;
-        let Some(list) = view.snapshot.acl(acl).filter(|_| readable) else {
+        let speaks = |list: &&CompiledAcl| match list.kind() {
+            AclKind::Mac => key.l3 == L3::Other,
+            AclKind::Ipv4 | AclKind::Ipv6 => key.l3 != L3::Other && key.is_readable(),
+        };
+        let Some(list) = view.snapshot.acl(acl).filter(speaks) else {
             trace.step(slot, Step::AclUnreadable { port, direction, acl });
             return false;
         };

@@ -1,8 +1,8 @@
 //! Tags become VLANs: rules F3 and R3.
 
 use policy::snapshot::{Role, VlanMode};
-use proto::frame::FrameKey;
-use proto::{DropReason, EtherType, VlanId};
+use proto::frame::{FrameKey, vlan};
+use proto::{DropReason, VlanId};
 
 use super::drop_by;
 use crate::core::batch::{Batch, Verdict};
@@ -41,7 +41,8 @@ pub(in crate::core) fn run(view: &View, batch: &mut Batch, trace: &mut impl Trac
 /// The VLAN of a frame at a port.
 ///
 /// A priority tag is no tag as far as VLANs go, but one with a further tag behind it is refused at
-/// an access port: popped on the way out, it would leave a tagged frame that nobody let in.
+/// an access port: popped on the way out, it would leave a tagged frame that nobody let in. So is a
+/// service tag: a receiver takes one with VID 0 off and reads what is behind it, which no list saw.
 #[inline]
 fn classify(mode: &VlanMode, key: &FrameKey) -> Result<VlanId, DropReason> {
     let vid = key.tag.map_or(VID_PRIORITY, |tag| tag.vid());
@@ -49,7 +50,7 @@ fn classify(mode: &VlanMode, key: &FrameKey) -> Result<VlanId, DropReason> {
         return Err(DropReason::VidReserved);
     }
     match mode {
-        VlanMode::Access(_) if vid != VID_PRIORITY || key.ether_type == EtherType::VLAN => {
+        VlanMode::Access(_) if vid != VID_PRIORITY || vlan::is_tpid(key.ether_type) => {
             Err(DropReason::TagOnAccess)
         }
         VlanMode::Access(vlan) => Ok(*vlan),

@@ -4,10 +4,10 @@
 //! without one has priority 0.
 
 use policy::snapshot::VlanMode;
-use proto::frame::FrameKey;
+use proto::VlanId;
 use proto::frame::edit::TagEdit;
 use proto::frame::key::Tag;
-use proto::{EtherType, VlanId};
+use proto::frame::{FrameKey, vlan};
 
 /// What becomes of the frame's tag at a port of this mode.
 #[inline]
@@ -23,13 +23,13 @@ pub(super) fn tag_edit(mode: &VlanMode, key: &FrameKey, vlan: VlanId) -> TagEdit
 
 /// Whether the frame leaves with a tag.
 ///
-/// Of the native VLAN of a trunk it does when a second tag stands behind the first: without the
-/// outer one the next switch would take the inner one for the VLAN, and a VM could reach any VLAN
-/// of the trunk from the native one (VLAN hopping).
+/// Of the native VLAN of a trunk it does when another tag, of a customer or a service, stands behind
+/// the place of its own: without that the next switch would take the other one for the VLAN, and a
+/// VM could reach any VLAN of the trunk from the native one (VLAN hopping).
 #[inline]
 fn leaves_tagged(mode: &VlanMode, key: &FrameKey, vlan: VlanId) -> bool {
     match mode {
         VlanMode::Access(_) => false,
-        VlanMode::Trunk { native, .. } => *native != vlan || key.ether_type == EtherType::VLAN,
+        VlanMode::Trunk { native, .. } => *native != vlan || vlan::is_tpid(key.ether_type),
     }
 }

@@ -183,6 +183,8 @@ fn body() -> impl Strategy<Value = Body> {
         1 => Just(Body::Tcp),
         2 => select(vec![0x0806, 0x8809, 0x88cc, 0x0800, 0x86dd, 0x88a8]).prop_map(Body::Ether),
         1 => Just(Body::Llc),
+        2 => (any::<bool>(), select(vec![6, 17, 60, 44]), 0..24usize)
+            .prop_map(|(v6, proto, len)| Body::Cut { v6, proto, len }),
     ]
 }
 
@@ -198,6 +200,12 @@ enum Body {
     Ether(u16),
     /// A BPDU.
     Llc,
+    /// An IP packet with so much of what belongs there.
+    Cut {
+        v6: bool,
+        proto: u8,
+        len: usize,
+    },
 }
 
 impl Body {
@@ -212,6 +220,13 @@ impl Body {
                 builder.udp(at(v6, 1, 999), at(v6, 2, port), &vec![0; len])
             }
             Self::Tcp => builder.tcp(at(false, 1, 999), at(false, 2, 80), 2, &[]),
+            Self::Cut { v6, proto, len } => {
+                // As IPv6 extension headers, a chain of the same without an end.
+                let payload: Vec<u8> = [proto, 0, 0, 0, 0, 0, 0, 0].repeat(12);
+                let len = if v6 { len * 4 } else { len };
+                let (src, dst) = (at(v6, 1, 0).ip(), at(v6, 2, 0).ip());
+                builder.ip(src, dst, IpProto::new(proto), &payload[..len])
+            }
             Self::Ether(ether_type) => builder.payload(EtherType::new(ether_type), &[0x0f; 40]),
             Self::Llc => builder.payload(EtherType::new(0x26), &[0x42, 0x42, 0x03, 0, 0, 2, 2]),
         }
@@ -222,11 +237,17 @@ fn sent() -> impl Strategy<Value = Sent> {
     let truncated = option::weighted(0.05, 0..40usize);
     let segment_bytes = option::weighted(0.1, select(vec![500, 1514, 1518, 1519, 9000]));
     let own_source = prop::bool::weighted(0.7);
-    (any::<Index>(), own_source, address(), address(), tags(), body(), truncated, segment_bytes)
+    let tags = (tags(), prop::bool::weighted(0.1));
+    (any::<Index>(), own_source, address(), address(), tags, body(), truncated, segment_bytes)
         .prop_map(|(at, own_source, src, dst, tags, body, truncated, segment_bytes)| {
             let start = FrameBuilder::new(src, dst);
             let tag = |tci| proto::frame::Tag { tci };
-            let builder = tags.into_iter().fold(start, |b, tci| b.tag(tag(tci)));
+            let (tags, is_inner_service) = tags;
+            let count = tags.len();
+            let builder = (1..).zip(tags).fold(start, |b, (n, tci)| match is_inner_service {
+                true if n == count => b.tag_as(EtherType::SERVICE_VLAN, tag(tci)),
+                _ => b.tag(tag(tci)),
+            });
             let mut bytes = body.build(builder);
             bytes.truncate(truncated.unwrap_or(usize::MAX));
             Sent { at, own_source, bytes, segment_bytes }

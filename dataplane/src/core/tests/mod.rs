@@ -1,6 +1,7 @@
 //! Tests of the core as a whole: the forwarding table row by row, VLANs and tags, and random
 //! configurations and frames against a reference model.
 
+mod evasion;
 mod flow;
 mod generate;
 pub(super) mod lab;

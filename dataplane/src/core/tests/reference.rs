@@ -10,7 +10,7 @@ use policy::HostIntent;
 use policy::acl::{Action, Entry, Match, PortMatch};
 use policy::config::{AclBinding, MacAllow, Name};
 use policy::intent::{PortIntent, PortMode, PortRole, VethernetRole};
-use proto::frame::key::{FrameKey, L3, Tag};
+use proto::frame::key::{Fragment, FrameKey, L3, Tag};
 use proto::frame::{FlowHash, TagEdit, parse};
 use proto::{DropReason, InterfaceName, MacAddr, VlanId};
 
@@ -89,7 +89,8 @@ impl Host {
         }
         let tag = tagged.then(|| u16::from_be_bytes([bytes[14], bytes[15]]));
         let behind = if tagged { 16 } else { 12 };
-        let another_tag = tagged && bytes[behind..behind + 2] == [0x81, 0x00];
+        let next = &bytes[behind..behind + 2];
+        let another_tag = (tagged && next == [0x81, 0x00]) || next == [0x88, 0xa8];
         let vlan = match vlan_of(&port.mode, tag, another_tag) {
             Ok(vlan) => vlan,
             Err(reason) => return Expected::drop(reason),
@@ -273,9 +274,19 @@ impl Host {
     }
 
     fn permits(&self, lists: &AclBinding, key: &FrameKey, decisions: &mut u64) -> bool {
+        // TCP, UDP, ICMP and SCTP, and the extension headers that are not passed.
+        let shows_l4 = match key.proto.get() {
+            1 | 6 | 17 | 58 | 132 => key.has_l4 || key.fragment == Fragment::Later,
+            0 | 43 | 44 | 51 | 60 | 135 | 139 | 140 if key.l3 == L3::Ipv6 => {
+                key.fragment == Fragment::Later
+            }
+            _ => true,
+        };
         let (list, readable): (&Option<Name>, bool) = match key.ether_type.get() {
-            0x0800 => (&lists.ip, key.l3 == L3::Ipv4),
-            0x86dd => (&lists.ipv6, key.l3 == L3::Ipv6),
+            0x0800 => (&lists.ip, key.l3 == L3::Ipv4 && shows_l4),
+            0x86dd => (&lists.ipv6, key.l3 == L3::Ipv6 && shows_l4),
+            0x8100 | 0x88a8 if lists.ip.is_some() => (&lists.ip, false),
+            0x8100 | 0x88a8 if lists.ipv6.is_some() => (&lists.ipv6, false),
             _ => (&lists.mac, true),
         };
         let Some(list) = list else { return true };
