@@ -175,6 +175,9 @@ impl TapPort {
     fn read_failed(&mut self) -> Result<Read, PortGone> {
         match io::Error::last_os_error().raw_os_error() {
             Some(libc::EAGAIN | libc::EINTR) => Ok(Read::Empty),
+            // A kind of super-frame that the header has no word for; the kernel has dropped it
+            // (drivers/net/tun.c, tun_put_user).
+            Some(libc::EINVAL) => Ok(Read::Dropped(DropReason::OffloadUnsupported)),
             errno => Err(self.fail("read", errno)),
         }
     }
@@ -229,10 +232,13 @@ impl TapPort {
             Some(libc::EINVAL) => DropReason::Malformed,
             // The VM has set its interface down (drivers/net/tun.c, tun_get_user).
             Some(libc::EIO) => DropReason::PortDown,
-            errno => {
+            errno @ Some(libc::EBADFD | libc::EBADF | libc::ENODEV | libc::ENXIO) => {
                 self.fail("write", errno);
                 DropReason::PortDown
             }
+            // Whatever else there is to say of a frame, it may be another VM's, and that must not
+            // end this port.
+            _ => DropReason::Malformed,
         })
     }
 
