@@ -54,7 +54,7 @@ fn complete_checksum(frame: &mut Frame, partial: PartialChecksum) -> Result<(), 
         skip = skip.saturating_sub(segment.len());
     }
     let field = usize::from(partial.start) + usize::from(partial.offset);
-    if !frame.write_at(field, &sum.complement_nonzero().to_be_bytes()) {
+    if !frame.write_at(field, &sum.complement_for(partial.offset).to_be_bytes()) {
         return Err(DropReason::Malformed);
     }
     let mut offload = frame.offload();

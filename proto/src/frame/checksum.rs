@@ -8,6 +8,9 @@
 use super::offload::PartialChecksum;
 use crate::types::IpProto;
 
+/// Where the checksum stands in a UDP header (RFC 768).
+const UDP_FIELD_OFFSET: u16 = 6;
+
 /// A ones' complement sum that bytes can be added to, in as many slices as they lie in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Sum {
@@ -88,14 +91,26 @@ impl Sum {
         !self.folded()
     }
 
-    /// The complement, with 0xffff in place of 0: in UDP a zero says that there is no checksum, and
-    /// elsewhere both are the same number in ones' complement.
+    /// The complement, with 0xffff in place of 0: in UDP a zero says that there is no checksum
+    /// (RFC 768). Elsewhere a zero stays one: both are the same number in ones' complement, but a
+    /// checksum that was summed up is never 0xffff (RFC 1624 section 3), and Wireshark says so.
     #[must_use]
     #[inline]
     pub const fn complement_nonzero(self) -> u16 {
         match self.complement() {
             0 => 0xffff,
             value => value,
+        }
+    }
+
+    /// The value of an L4 checksum field, told by its place in the L4 header: that of UDP is at 6,
+    /// that of TCP at 16, that of ICMPv6 at 2.
+    #[must_use]
+    #[inline]
+    pub const fn complement_for(self, field_offset: u16) -> u16 {
+        match field_offset {
+            UDP_FIELD_OFFSET => self.complement_nonzero(),
+            _ => self.complement(),
         }
     }
 
@@ -139,7 +154,7 @@ pub fn complete_contiguous(
 /// `partial.start` to the end of the frame and stores the complement at `start + offset`.
 ///
 /// The field already holds the pseudo-header's sum, as the sender left it, and is summed with the
-/// rest. A result of 0 is stored as 0xffff, see [`Sum::complement_nonzero`].
+/// rest. What a sum of all ones gives depends on the protocol: [`Sum::complement_for`].
 ///
 /// # Errors
 /// [`ChecksumOutside`] when the field is not inside the frame, and then the frame is unchanged.
@@ -157,7 +172,7 @@ pub fn complete(parts: &mut [&mut [u8]], partial: PartialChecksum) -> Result<(),
         sum.add_bytes(part.get(skip..).unwrap_or_default());
         skip = skip.saturating_sub(part.len());
     }
-    let [high, low] = sum.complement_nonzero().to_be_bytes();
+    let [high, low] = sum.complement_for(partial.offset).to_be_bytes();
     store(parts, field, high);
     store(parts, field + 1, low);
     Ok(())

@@ -268,13 +268,12 @@ impl SegmentPlan {
         sum.add_word(l4_len);
         // An L4 header has an even length, so its payload starts at an even place.
         sum.add_sum(payload);
-        let checksum = sum.complement_nonzero();
         if self.is_tcp {
             if let Some(mut header) = Tcp::for_writing(transport) {
-                header.set_checksum(checksum);
+                header.set_checksum(sum.complement());
             }
         } else if let Some(mut header) = Udp::for_writing(transport) {
-            header.set_checksum(checksum);
+            header.set_checksum(sum.complement_nonzero());
         }
     }
 }

@@ -67,12 +67,16 @@ fn a_field_outside_the_frame_is_refused_and_nothing_changes() {
 }
 
 #[test]
-fn zero_becomes_all_ones() {
-    // Words that sum to 0xffff would give a checksum of 0.
-    let mut frame = [0xff, 0xfe, 0x00, 0x01, 0x00, 0x00];
-    complete_contiguous(&mut frame, PartialChecksum { start: 0, offset: 4 }).unwrap();
-    assert_eq!(frame[4..], [0xff, 0xff]);
-    assert!(Sum::of(&frame).is_valid());
+fn zero_becomes_all_ones_in_udp_alone() {
+    for (offset, expected) in [(6, [0xff; 2]), (16, [0; 2]), (2, [0; 2])] {
+        // Words that sum to 0xffff give a checksum of 0.
+        let mut frame = [0; 20];
+        frame[10..14].copy_from_slice(&[0xff, 0xfe, 0x00, 0x01]);
+        let field = usize::from(offset);
+        complete_contiguous(&mut frame, PartialChecksum { start: 0, offset }).unwrap();
+        assert_eq!(frame[field..field + 2], expected, "{offset}");
+        assert!(Sum::of(&frame).is_valid());
+    }
 }
 
 /// Cuts `bytes` at the given places.
