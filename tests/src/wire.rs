@@ -14,6 +14,20 @@ use crate::netns::{Namespace, run_command};
 use crate::process::Process;
 use crate::wait::{SOON, wait_for_ok};
 
+/// What is told of frames that are not as they must be, and of how many.
+const EVIDENCE: [&str; 9] = [
+    "frame.number",
+    "frame.len",
+    "frame.protocols",
+    "vlan.id",
+    "ip.flags",
+    "ip.checksum.status",
+    "tcp.flags.str",
+    "tcp.checksum.status",
+    "udp.checksum.status",
+];
+const EVIDENCE_FRAMES: usize = 5;
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// tcpdump at work on one interface.
@@ -102,9 +116,13 @@ impl Recorded {
         if all >= least && good == all {
             return Ok(all);
         }
+        let others = self.fields(&format!("({filter}) && !({every})"), &EVIDENCE)?;
+        let others: Vec<_> = others.iter().take(EVIDENCE_FRAMES).map(|row| row.join(" ")).collect();
         Err(LabError::Unexpected(format!(
             "{all} frames with `{filter}` were recorded (at least {least} expected), {good} of \
-             them with `{every}`"
+             them with `{every}`; of the others ({}):\n{}",
+            EVIDENCE.join(" "),
+            others.join("\n")
         )))
     }
 }
