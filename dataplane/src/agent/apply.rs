@@ -161,6 +161,7 @@ impl<C: Chassis> Control<C> {
         self.team = Arc::new(team);
         let view = View { snapshot: self.snapshot.clone(), team: self.team.clone() };
         self.chassis.publish(Arc::new(view));
+        self.report_soon = true;
         let mut told: BTreeSet<PortId> = BTreeSet::new();
         for repin in moved {
             let Some(uplink) = repin.to else { continue };

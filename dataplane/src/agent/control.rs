@@ -75,6 +75,8 @@ pub struct Control<C> {
     pub(super) next_request: u64,
     pub(super) log_budget: LogBudget,
     pub(super) repeats: Vec<Repeat>,
+    /// Something changed that the supervisor shows: it is told at the next tick.
+    pub(super) report_soon: bool,
 }
 
 impl<C: Chassis> Control<C> {
@@ -112,6 +114,7 @@ impl<C: Chassis> Control<C> {
             next_request: 1,
             log_budget: LogBudget::new(Instant::now()),
             repeats: Vec::new(),
+            report_soon: false,
         };
         control.restore_attachments(attachments);
         if let Some(saved) = saved {
@@ -170,7 +173,7 @@ impl<C: Chassis> Control<C> {
         self.reopen_devices();
         self.refresh_team();
         self.repeat_announcements();
-        if report {
+        if std::mem::take(&mut self.report_soon) || report {
             let counters = self.counters();
             self.say(switch::from_dataplane::Body::Counters(counters));
         }
@@ -214,6 +217,7 @@ impl<C: Chassis> Control<C> {
                 if let Some(session) = &mut self.session {
                     session.welcomed = true;
                 }
+                self.report_soon = true;
             }
             Err(e) => warn!("supervisor says {e}"),
         }

@@ -416,6 +416,24 @@ fn the_loss_of_a_link_moves_the_pin_and_announces_the_address() {
 }
 
 #[test]
+fn a_change_is_reported_at_the_next_tick_and_not_only_once_a_second() {
+    let mut rig = Rig::with_vm();
+    while rig.heard().is_some() {}
+    let reports = |rig: &mut Rig| {
+        rig.control.tick(false);
+        let mut heard = std::iter::from_fn(|| rig.heard());
+        heard.any(|body| matches!(body, switch::from_dataplane::Body::Counters(_)))
+    };
+    reports(&mut rig);
+    assert!(!reports(&mut rig), "nothing has changed");
+    rig.control.handle(Event::Link { ifname: "eth1".to_owned(), up: true });
+    assert!(reports(&mut rig));
+    assert!(!reports(&mut rig));
+    rig.connect(1);
+    assert!(reports(&mut rig), "a supervisor that comes back knows nothing");
+}
+
+#[test]
 fn a_port_whose_device_vanished_is_opened_again() {
     let mut rig = Rig::with_vm();
     let tap = rig
