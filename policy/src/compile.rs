@@ -56,8 +56,8 @@ impl Binding {
 }
 
 /// What the host with number `module` and these NICs has to know: its uplinks, the vNICs that are
-/// on it, and the VLANs and access lists that those refer to. An uplink without configuration is
-/// administratively down.
+/// on it, and the VLANs and access lists that those refer to. A NIC that no configuration names is
+/// no port: its host leaves it to the kernel.
 #[must_use]
 pub fn compile<'b>(
     config: &Config,
@@ -68,17 +68,14 @@ pub fn compile<'b>(
     let mut intent = HostIntent::default();
     for nic in nics {
         let name = InterfaceName::Ethernet { module, nic: *nic };
-        let interface = config.interfaces.get(&name);
-        let profile = interface.and_then(|interface| interface.inherit.as_ref());
-        let source = Source::new(config, interface, profile);
+        let Some(interface) = config.interfaces.get(&name) else { continue };
+        let source = Source::new(config, Some(interface), interface.inherit.as_ref());
         let role = PortRole::Uplink(UplinkRole {
             nic: *nic,
             channel: source.port.channel_group.value,
             host_traffic: source.port.host_traffic.value,
         });
-        let mut port = source.port_intent(config, role);
-        port.admin_up &= interface.is_some();
-        intent.ports.insert(name, port);
+        intent.ports.insert(name, source.port_intent(config, role));
     }
     for binding in bindings.filter(|binding| binding.module == module) {
         let name = binding.interface();

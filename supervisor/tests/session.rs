@@ -53,7 +53,7 @@ async fn configuration_goes_in_and_comes_out_at_the_host_it_concerns() {
     let supervisor = Supervisor::start(directory.path()).await;
     let operator = supervisor.operator().await;
     let (mut first, module, intent) = online(&supervisor, hello(1)).await;
-    assert_eq!((module, names(&intent)), (3, vec!["Ethernet3/1", "Ethernet3/2"]));
+    assert_eq!((module, names(&intent)), (3, vec![]), "no NIC is configured yet");
     let (_second, module, _) = online(&supervisor, hello(2)).await;
     assert_eq!(module, 4);
     operator.wait_status(3, "ok").await;
@@ -70,7 +70,7 @@ async fn configuration_goes_in_and_comes_out_at_the_host_it_concerns() {
     assert_eq!(delta.ports.len(), 1, "only the port that changes: {delta:?}");
     assert_eq!(delta.ports[0].name, "Ethernet3/1");
     let vlans: Vec<u32> = delta.vlans.iter().map(|v| v.id).collect();
-    assert_eq!(vlans, [10, 20]);
+    assert_eq!(vlans, [1, 10, 20]);
     let outcomes: Vec<(u32, &str)> =
         reply.modules.iter().map(|m| (m.module, m.outcome.as_str())).collect();
     assert_eq!(outcomes, [(3, "applied"), (4, "unchanged")]);
@@ -225,8 +225,33 @@ async fn a_host_that_comes_back_gets_the_whole_state_and_its_ports_are_compared(
     let back = rpc::Hello { revision: held, attachments: vec![attachment], ..hello(1) };
     let (_host, module, intent) = online(&supervisor, back).await;
     assert_eq!(module, 3);
-    assert_eq!(names(&intent), ["Ethernet3/1", "Ethernet3/2", "Vethernet1"]);
+    assert_eq!(names(&intent), ["Vethernet1"]);
     operator.wait_status(3, "ok").await;
+    supervisor.stop().await;
+}
+
+#[tokio::test]
+async fn a_port_that_no_host_has_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::start(directory.path()).await;
+    let operator = supervisor.operator().await;
+    let (_host, ..) = online(&supervisor, hello(1)).await;
+    let text = "interface eth3/7\ninterface eth9/1\ninterface veth5\n";
+    operator.apply(text).await;
+    let request = operator::InterfacesRequest { name: String::new() };
+    let reply = operator.0.clone().interfaces(request).await.unwrap().into_inner();
+    let ports: Vec<[&str; 4]> =
+        reply.interfaces.iter().map(|i| [&*i.name, &*i.admin, &*i.status, &*i.reason]).collect();
+    assert_eq!(
+        ports,
+        [
+            ["Ethernet3/1", "down", "down", "not configured: left to the host"],
+            ["Ethernet3/2", "down", "down", "not configured: left to the host"],
+            ["Ethernet3/7", "up", "down", "absent: module 3 has no NIC 7"],
+            ["Ethernet9/1", "up", "down", "absent: module 9 has never come"],
+            ["Vethernet5", "up", "down", "absent: no vNIC has this number"],
+        ]
+    );
     supervisor.stop().await;
 }
 

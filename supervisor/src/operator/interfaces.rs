@@ -14,7 +14,7 @@ use proto::{InterfaceName, ModuleId};
 
 use super::counters;
 use crate::event::PortReport;
-use crate::inventory::Binding;
+use crate::inventory::{Binding, Nic};
 use crate::push::fleet::Module;
 use crate::state::State;
 
@@ -32,6 +32,9 @@ pub(super) fn names(state: &State) -> BTreeSet<InterfaceName> {
     let mut names: BTreeSet<InterfaceName> = state.config().0.interfaces.keys().copied().collect();
     names.extend(state.bindings().values().map(Binding::interface));
     for module in state.modules().values() {
+        let number = module.record.module;
+        let nic = |nic: &Nic| InterfaceName::Ethernet { module: number, nic: nic.number };
+        names.extend(module.record.nics.iter().map(nic));
         names.extend(module.intent.ports.keys());
     }
     names
@@ -98,21 +101,19 @@ impl<'s> Facts<'s> {
         self.module?.report.ports.get(&self.name)
     }
 
-    fn is_admin_up(&self) -> bool {
+    /// Whether the configuration wants it up: what its host is told, or would be if it were there.
+    fn is_admin_up(&self, effective: &Effective) -> bool {
         let port = self.module.and_then(|m| m.intent.ports.get(&self.name));
-        port.is_some_and(|port| port.admin_up)
+        let is_named = self.configured.is_some() || self.binding.is_some();
+        port.map_or(is_named && !effective.shutdown.value, |port| port.admin_up)
     }
 
     /// `up`, `down` or `unknown`, and why it is not up.
-    fn status(&self, state: &State) -> (&'static str, String) {
+    fn status(&self, state: &State, is_admin_up: bool) -> (&'static str, String) {
         let Some(module) = self.module.filter(|m| m.intent.ports.contains_key(&self.name)) else {
-            let reason = match self.binding {
-                Some(_) => "inactive: the vNIC is not plugged in",
-                None => "absent: no such device",
-            };
-            return ("down", reason.to_owned());
+            return ("down", self.why_absent());
         };
-        if !self.is_admin_up() {
+        if !is_admin_up {
             return ("down", self.why_admin_down(state));
         }
         let known = match self.report() {
@@ -123,9 +124,31 @@ impl<'s> Facts<'s> {
         match &module.session {
             Some(_) => known,
             None => {
-                let reason = format!("module {} is offline, was {}", module.record.module, known.0);
+                let number = module.record.module;
+                let reason = match known.0 {
+                    "unknown" => format!("module {number} is offline"),
+                    was => format!("module {number} is offline, was {was}"),
+                };
                 ("unknown", reason)
             }
+        }
+    }
+
+    /// Why no host has the port.
+    fn why_absent(&self) -> String {
+        match (self.name, self.module) {
+            (InterfaceName::Ethernet { module, .. }, None) => {
+                format!("absent: module {module} has never come")
+            }
+            (InterfaceName::Ethernet { nic, .. }, Some(module)) => {
+                if module.record.nics.iter().any(|n| n.number == nic) {
+                    "not configured: left to the host".to_owned()
+                } else {
+                    format!("absent: module {} has no NIC {nic}", module.record.module)
+                }
+            }
+            _ if self.binding.is_some() => "inactive: the vNIC is not plugged in".to_owned(),
+            _ => "absent: no vNIC has this number".to_owned(),
         }
     }
 
@@ -135,7 +158,6 @@ impl<'s> Facts<'s> {
             Some(name) if config.profiles.get(name).is_some_and(|p| !p.enabled) => {
                 format!("port-profile {name} is not enabled")
             }
-            None if self.configured.is_none() => "no configuration".to_owned(),
             _ => "administratively down".to_owned(),
         }
     }
@@ -152,7 +174,8 @@ impl<'s> Facts<'s> {
 
     fn show(&self, state: &State) -> rpc::Interface {
         let effective = self.effective(state);
-        let (status, reason) = self.status(state);
+        let is_admin_up = self.is_admin_up(&effective);
+        let (status, reason) = self.status(state, is_admin_up);
         let (vlan, allowed_vlans) = match effective.port_mode(state.config().0) {
             PortMode::Access(vlan) => (vlan.to_string(), String::new()),
             PortMode::Trunk { native, allowed } => {
@@ -172,7 +195,7 @@ impl<'s> Facts<'s> {
             module: self.module.map_or(0, |m| u32::from(m.record.module.get())),
             status: status.to_owned(),
             reason,
-            admin: if self.is_admin_up() { "up" } else { "down" }.to_owned(),
+            admin: if is_admin_up { "up" } else { "down" }.to_owned(),
             mode: effective.mode.value.to_string(),
             vlan,
             allowed_vlans,

@@ -93,7 +93,8 @@ fn a_port_says_everything_that_holds_for_it() {
         port-profile type ethernet UP\n  switchport mode trunk\n\
         switchport trunk allowed vlan 10,12\n  channel-group auto mode on mac-pinning\n\
         host-traffic\n  state enabled\n\
-        interface ethernet3/1\n  inherit port-profile UP\n";
+        interface ethernet3/1\n  inherit port-profile UP\n\
+        interface ethernet3/2\n  shutdown\n";
     let config = validate::check(&Config::default(), text).unwrap().config;
     let sent = full(&intent(&config));
     let port = |name: &str| sent.ports.iter().find(|p| p.name == name).unwrap();
