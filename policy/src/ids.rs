@@ -2,14 +2,16 @@
 //!
 //! Counters, pins and devices are keyed by slot, match counters by [`RuleCounterId`]; both must mean
 //! the same port and the same entry after the next snapshot. Invariants: a name keeps its id as long
-//! as a snapshot has it, or it is reserved; an id that was given back rests as long as possible
+//! as a snapshot has it, or it is reserved; an entry that says something else is another entry; an
+//! id that was given back rests as long as possible, and a counter at least until the next snapshot,
 //! before somebody else gets it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use proto::{InterfaceName, PortId};
 
-use crate::acl::{RuleCounterId, Sequence};
+use crate::acl::{Acl, RuleCounterId, Sequence};
 use crate::config::Name;
 use crate::problem::Problem;
 
@@ -22,7 +24,13 @@ pub struct StableIds {
     free_ports: VecDeque<PortId>,
     ports_used: u16,
     rules: BTreeMap<(Name, Sequence), RuleCounterId>,
+    /// What the entries said when they got their counters.
+    acls: Arc<BTreeMap<Name, Acl>>,
     free_rules: VecDeque<RuleCounterId>,
+    /// Given back by the last snapshot: the one before may still count with them.
+    resting_rules: Vec<RuleCounterId>,
+    /// Given out by the last snapshot.
+    new_rules: Vec<RuleCounterId>,
     rules_used: u32,
 }
 
@@ -52,6 +60,13 @@ impl StableIds {
     /// Every entry that has a counter: access list, number (0 is the implicit deny), counter.
     pub fn rules(&self) -> impl Iterator<Item = (&Name, Sequence, RuleCounterId)> {
         self.rules.iter().map(|((name, sequence), counter)| (name, *sequence, *counter))
+    }
+
+    /// The counters that got a new owner with the last snapshot. Some may have counted for another
+    /// before; nothing counts with them until the snapshot is forwarded by.
+    #[must_use]
+    pub fn new_rules(&self) -> &[RuleCounterId] {
+        &self.new_rules
     }
 
     /// One above the highest counter ever given.
@@ -91,6 +106,7 @@ impl StableIds {
             self.rules_used += 1;
             RuleCounterId(self.rules_used - 1)
         });
+        self.new_rules.push(counter);
         self.rules.insert((list.clone(), sequence), counter);
         counter
     }
@@ -105,13 +121,27 @@ impl StableIds {
         }
     }
 
-    /// Gives back the counters of entries that are not `kept`.
-    pub(crate) fn retain_rules(&mut self, kept: impl Fn(&Name, Sequence) -> bool) {
-        for (_, counter) in self.rules.extract_if(.., |(name, sequence), _| !kept(name, *sequence))
-        {
-            self.free_rules.push_back(counter);
+    /// Begins a new snapshot, which has these lists: gives back the counters of the entries that
+    /// are not in them, or say something else there.
+    pub(crate) fn retain_rules(&mut self, acls: &BTreeMap<Name, Acl>) {
+        self.free_rules.extend(self.resting_rules.drain(..));
+        self.new_rules.clear();
+        let old = Arc::clone(&self.acls);
+        let gone = self.rules.extract_if(.., |(name, sequence), _| {
+            !is_same_entry(old.get(name), acls.get(name), *sequence)
+        });
+        self.resting_rules.extend(gone.map(|(_, counter)| counter));
+        if *old != *acls {
+            self.acls = Arc::new(acls.clone());
         }
     }
+}
+
+/// Whether an entry (0: the implicit deny) is in both lists and says the same.
+fn is_same_entry(old: Option<&Acl>, new: Option<&Acl>, sequence: Sequence) -> bool {
+    let (Some(old), Some(new)) = (old, new) else { return false };
+    let (before, after) = (old.entries.get(&sequence), new.entries.get(&sequence));
+    old.kind == new.kind && (sequence == 0 || after.is_some() && before == after)
 }
 
 #[cfg(test)]
@@ -148,15 +178,45 @@ mod tests {
         assert!(ids.allot_port(veth(5000)).is_ok());
     }
 
+    fn lists(text: &str) -> BTreeMap<Name, Acl> {
+        crate::lang::parse(text).expect("a configuration").acls
+    }
+
+    /// What building a snapshot does to the counters: those of WEB, by number.
+    fn build(ids: &mut StableIds, text: &str) -> BTreeMap<Sequence, RuleCounterId> {
+        let acls = lists(text);
+        ids.retain_rules(&acls);
+        for (name, acl) in &acls {
+            for sequence in acl.entries.keys().chain([&0]) {
+                ids.allot_rule(name, *sequence);
+            }
+        }
+        ids.rules().map(|(_, sequence, counter)| (sequence, counter)).collect()
+    }
+
     #[test]
-    fn an_entry_keeps_its_counter() {
+    fn an_entry_keeps_its_counter_while_it_says_the_same() {
         let mut ids = StableIds::default();
-        let list: Name = "WEB".parse().expect("a name");
-        let ten = ids.allot_rule(&list, 10);
-        let twenty = ids.allot_rule(&list, 20);
-        assert_ne!(ten, twenty);
-        ids.retain_rules(|_, sequence| sequence == 20);
-        assert_eq!(ids.allot_rule(&list, 20), twenty);
-        assert_eq!(ids.rules().count(), 1);
+        let before =
+            build(&mut ids, "ip access-list WEB\n10 permit ip any any\n20 deny ip any any");
+        assert_eq!(ids.new_rules().len(), 3);
+        let text = "ip access-list WEB\n10 deny icmp any any\n20 deny ip any any";
+        let after = build(&mut ids, text);
+        assert_ne!(before[&10], after[&10], "matches of a permit are no matches of a deny");
+        assert_eq!((before[&20], before[&0]), (after[&20], after[&0]));
+        assert_eq!(ids.new_rules(), [after[&10]]);
+        assert_eq!(build(&mut ids, text), after);
+        assert_eq!(ids.new_rules(), []);
+    }
+
+    #[test]
+    fn a_counter_rests_for_one_snapshot_and_is_then_used_again() {
+        let mut ids = StableIds::default();
+        let gone = build(&mut ids, "ip access-list WEB\n10 permit ip any any")[&10];
+        let next = build(&mut ids, "ip access-list WEB\n20 permit ip any any")[&20];
+        assert_ne!(gone, next, "the snapshot before may still count with it");
+        let reused = build(&mut ids, "ip access-list WEB\n30 permit ip any any")[&30];
+        assert_eq!((reused, ids.new_rules()), (gone, [gone].as_slice()));
+        assert_eq!(ids.rules_end(), 3);
     }
 }

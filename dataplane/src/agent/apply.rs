@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use policy::ids::StableIds;
 use policy::{HostIntent, Problem, Snapshot};
 use proto::rpc::switch;
 use proto::{PortId, Revision};
@@ -28,47 +29,37 @@ impl<C: Chassis> Control<C> {
         if revision == self.revision && !matches!(push.body, Some(switch::push::Body::Full(_))) {
             return self.acknowledge(revision, started);
         }
-        match self.prepare(push, revision) {
-            Ok((wire, intent, snapshot)) => match self.commit(wire, intent, snapshot) {
-                Ok(()) => self.acknowledge(revision, started),
-                Err(problem) => self.reject(revision, &[problem]),
-            },
+        match self.take_up(push, revision) {
+            Ok(()) => self.acknowledge(revision, started),
             Err(problems) => self.reject(revision, &problems),
         }
     }
 
-    /// Builds what the push leads to, and changes nothing but the slots that new ports got.
-    fn prepare(
-        &mut self,
-        push: switch::Push,
-        revision: Revision,
-    ) -> Result<(switch::HostIntent, HostIntent, Snapshot), Vec<Problem>> {
+    /// Builds what the push leads to, saves it, then forwards by it. What fails changes nothing.
+    fn take_up(&mut self, push: switch::Push, revision: Revision) -> Result<(), Vec<Problem>> {
         let wire = decode::resulting_intent(push, self.revision, &self.wire)?;
         let intent = decode::host_intent(&wire)?;
-        let snapshot = Snapshot::build(&intent, revision, &mut self.ids)?;
-        Ok((wire, intent, snapshot))
-    }
-
-    /// Saves a built state, then forwards by it.
-    fn commit(
-        &mut self,
-        wire: switch::HostIntent,
-        intent: HostIntent,
-        snapshot: Snapshot,
-    ) -> Result<(), Problem> {
-        let saved = Saved { revision: snapshot.revision, term: self.term, intent: wire };
-        self.cache.save_intent(&saved).map_err(|e| Problem {
-            span: None,
-            path: String::new(),
-            message: e.to_string(),
-            hint: "the state is not applied because it could not be kept".to_owned(),
+        let mut ids = self.ids.clone();
+        let snapshot = Snapshot::build(&intent, revision, &mut ids)?;
+        let saved = Saved { revision, term: self.term, intent: wire };
+        self.cache.save_intent(&saved).map_err(|e| {
+            vec![Problem {
+                span: None,
+                path: String::new(),
+                message: e.to_string(),
+                hint: "the state is not applied because it could not be kept".to_owned(),
+            }]
         })?;
-        self.adopt(saved, intent, snapshot);
+        self.adopt(saved, intent, snapshot, ids);
         Ok(())
     }
 
     /// Forwards by a state that is on disk.
-    fn adopt(&mut self, saved: Saved, intent: HostIntent, snapshot: Snapshot) {
+    fn adopt(&mut self, saved: Saved, intent: HostIntent, snapshot: Snapshot, ids: StableIds) {
+        self.ids = ids;
+        for counter in self.ids.new_rules() {
+            self.rule_bases.insert(*counter, self.chassis.rule_matches(*counter));
+        }
         self.revision = saved.revision;
         self.wire = saved.intent;
         self.intent = intent;
@@ -81,14 +72,15 @@ impl<C: Chassis> Control<C> {
 
     /// Takes up the state of before the restart.
     pub(super) fn restore_intent(&mut self, saved: Saved) {
+        let mut ids = self.ids.clone();
         let built = decode::host_intent(&saved.intent).and_then(|intent| {
-            let snapshot = Snapshot::build(&intent, saved.revision, &mut self.ids)?;
+            let snapshot = Snapshot::build(&intent, saved.revision, &mut ids)?;
             Ok((intent, snapshot))
         });
         match built {
             Ok((intent, snapshot)) => {
                 info!("forwarding by revision {} of before the restart", saved.revision);
-                self.adopt(saved, intent, snapshot);
+                self.adopt(saved, intent, snapshot, ids);
             }
             Err(problems) => {
                 for problem in problems {

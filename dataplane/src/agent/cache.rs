@@ -195,19 +195,21 @@ impl Cache {
     fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
         let io = |source| CacheError::Io { action: "write", path: path.to_owned(), source };
         let beside = path.with_extension("new");
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)
-            .map_err(io)?;
-        file.write_all(bytes).map_err(io)?;
-        file.sync_all().map_err(io)?;
+        write_synced(&beside, bytes).map_err(|source| {
+            // Half a file is of no use, and takes room that may be what is missing.
+            fs::remove_file(&beside).ok();
+            io(source)
+        })?;
         fs::rename(&beside, path).map_err(io)?;
         File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io)
     }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn decode_intent(bytes: &[u8]) -> Result<Saved, &'static str> {

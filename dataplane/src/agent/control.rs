@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
+use policy::acl::RuleCounterId;
 use policy::ids::StableIds;
 use policy::{HostIntent, Snapshot};
 use proto::rpc::switch;
@@ -60,6 +61,8 @@ pub struct Control<C> {
     pub(super) cache: Cache,
     pub(super) chassis: C,
     pub(super) ids: StableIds,
+    /// What a counter stood at when it got its owner, who starts from nothing.
+    pub(super) rule_bases: BTreeMap<RuleCounterId, u64>,
     pub(super) module: Option<ModuleId>,
     pub(super) term: Term,
     pub(super) revision: Revision,
@@ -101,6 +104,7 @@ impl<C: Chassis> Control<C> {
             cache,
             chassis,
             ids: StableIds::default(),
+            rule_bases: BTreeMap::new(),
             module: None,
             term: Term::new(0),
             revision: Revision::NONE,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use policy::acl::RuleCounterId;
 use policy::snapshot::Port;
 use proto::rpc::{PROTOCOL_VERSION, local, switch};
 use proto::{DropReason, PortId};
@@ -67,7 +68,7 @@ impl<C: Chassis> Control<C> {
         let rules = self.ids.rules().map(|(access_list, sequence, counter)| switch::RuleCounter {
             access_list: access_list.to_string(),
             sequence,
-            matches: self.chassis.rule_matches(counter),
+            matches: self.rule_matches(counter),
         });
         let macs = self.snapshot.fib().iter().map(|(vlan, mac, port)| switch::MacEntry {
             vlan: u32::from(vlan.get()),
@@ -83,6 +84,12 @@ impl<C: Chassis> Control<C> {
             nics: self.nics(),
             revision: self.revision.get(),
         }
+    }
+
+    /// Matches since the entry got its counter.
+    fn rule_matches(&self, counter: RuleCounterId) -> u64 {
+        let base = self.rule_bases.get(&counter).copied().unwrap_or(0);
+        self.chassis.rule_matches(counter).saturating_sub(base)
     }
 
     fn port_counters(&self, port: &Port) -> switch::PortCounters {

@@ -24,6 +24,7 @@ struct Record {
     published: Option<Arc<View>>,
     injected: Vec<(PortId, Vec<u8>)>,
     refuse: Option<String>,
+    matches: BTreeMap<RuleCounterId, u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -63,8 +64,8 @@ impl Chassis for FakeChassis {
         PortTotals::default()
     }
 
-    fn rule_matches(&self, _counter: RuleCounterId) -> u64 {
-        0
+    fn rule_matches(&self, counter: RuleCounterId) -> u64 {
+        self.record().matches.get(&counter).copied().unwrap_or(0)
     }
 
     fn memory(&self) -> local::Memory {
@@ -160,6 +161,11 @@ impl Rig {
             switch::AttachGranted { vethernet: 12, mac: "02:57:46:00:00:0c".to_owned(), revision };
         let reply = switch::AttachReply { request_id, result: Some(Granted(granted)) };
         self.tell(term, switch::to_dataplane::Body::AttachReply(reply));
+    }
+
+    /// What is reported of the access lists: matches by the number of the entry.
+    fn matches(&self) -> BTreeMap<u32, u64> {
+        self.control.counters().rules.iter().map(|r| (r.sequence, r.matches)).collect()
     }
 
     fn revision(&self) -> Revision {
@@ -280,6 +286,49 @@ fn a_rejected_revision_changes_nothing() {
     assert_eq!(rejected.problems.len(), 2, "{:?}", rejected.problems);
     assert_eq!(rig.revision(), Revision::new(5));
     assert_eq!(rig.restart().revision(), Revision::new(5), "not on disk either");
+}
+
+#[test]
+fn a_revision_that_cannot_be_kept_changes_nothing() {
+    let mut rig = Rig::with_vm();
+    // Nothing can be written there: a directory is in the way.
+    std::fs::create_dir(rig.dir.path().join("intent.new")).expect("an empty directory");
+    rig.push(1, 6, with_rules(&["10 permit tcp any any"]));
+    let Some(switch::from_dataplane::Body::Rejected(rejected)) = rig.answer() else {
+        panic!("it was not refused")
+    };
+    assert_eq!((rejected.revision, rejected.problems.len()), (6, 1));
+    assert_eq!(rig.revision(), Revision::new(5));
+    assert!(rig.matches().is_empty(), "no list of the refused revision is counted");
+}
+
+/// The state of [`intent`] with an access list on the vEthernet.
+fn with_rules(entries: &[&str]) -> switch::HostIntent {
+    let mut intent = intent(10);
+    intent.access_lists.push(switch::AccessList {
+        name: "L".to_owned(),
+        kind: "ip".to_owned(),
+        entries: entries.iter().map(|text| (*text).to_owned()).collect(),
+    });
+    intent
+}
+
+#[test]
+fn matches_of_an_entry_are_its_own() {
+    let mut rig = Rig::with_vm();
+    rig.push(1, 6, with_rules(&["10 permit tcp any any", "20 permit udp any any"]));
+    let counters: Vec<RuleCounterId> = (0..3).map(RuleCounterId).collect();
+    rig.chassis.record().matches = counters.iter().map(|c| (*c, 12)).collect();
+    assert_eq!(rig.matches(), [(0, 12), (10, 12), (20, 12)].into());
+    // Another entry under the number of one before it, and then other entries altogether.
+    rig.push(1, 7, with_rules(&["10 deny tcp any any", "20 permit udp any any"]));
+    assert_eq!(rig.matches(), [(0, 12), (10, 0), (20, 12)].into());
+    rig.push(1, 8, with_rules(&["30 permit icmp any any"]));
+    assert_eq!(rig.matches(), [(0, 12), (30, 0)].into());
+    for count in rig.chassis.record().matches.values_mut() {
+        *count += 1;
+    }
+    assert_eq!(rig.matches(), [(0, 13), (30, 1)].into());
 }
 
 #[test]

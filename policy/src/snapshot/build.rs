@@ -66,12 +66,7 @@ impl Builder<'_> {
     fn build(&mut self, revision: Revision) -> Snapshot {
         let intent = self.intent;
         self.ids.retain_ports(|name| intent.ports.contains_key(name));
-        self.ids.retain_rules(|name, sequence| {
-            intent
-                .acls
-                .get(name)
-                .is_some_and(|acl| sequence == 0 || acl.entries.contains_key(&sequence))
-        });
+        self.ids.retain_rules(&intent.acls);
         let (acls, indexes) = self.acls();
         let ports = self.ports(&indexes);
         self.check_loose_uplinks(&ports);
