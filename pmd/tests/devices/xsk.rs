@@ -157,6 +157,46 @@ fn the_filter_drops_and_counts_what_nobody_wants() {
 }
 
 #[test]
+fn the_hosts_own_traffic_stays_with_its_kernel() {
+    let (netns, memory) = (veth("1500"), memory());
+    let pool = Pool::new(&memory);
+    let mut a = open(&netns, &memory, "a").expect("a port");
+    let mut b = open(&netns, &memory, "b").expect("a port");
+    let native_vlan = VlanId::new(1u16).ok();
+    let filter = Filter { bpdus: true, vlans: true, native_vlan, host: Some(b.mac) };
+    b.xdp.set_vlans(&words(&[1, 10]), &words(&[10])).expect("a map");
+    b.xdp.set_filter(filter).expect("a map");
+    let mut burst = Burst::new();
+    b.port.rx(&pool, &mut burst).expect("its fill ring is filled now");
+    burst.clear();
+    let to = |dst: [u8; 6], vlan: Option<u8>| {
+        let mut bytes = frame(1, 80);
+        bytes[..6].copy_from_slice(&dst);
+        if let Some(vlan) = vlan {
+            bytes.splice(12..12, [0x81, 0, 0, vlan]);
+        }
+        bytes
+    };
+    let (host, all) = (b.mac.octets(), [0xff; 6]);
+    // To the host, untagged and in a VM's VLAN; an ARP of the host's VLAN; and a VM's broadcast.
+    let before = b.xdp.outcomes().expect("a map");
+    for bytes in [to(host, None), to(host, Some(10)), to(all, None), to(all, Some(10))] {
+        burst.push(Frame::from_slice(&pool, &bytes).expect("a chunk")).expect("room");
+    }
+    a.port.tx(&pool, &mut burst);
+    let mut seen = Vec::new();
+    until("the VM's broadcast arrives", || {
+        a.port.flush(&pool).expect("the device is there");
+        b.port.rx(&pool, &mut burst).expect("the device is there");
+        seen.extend(burst.drain().map(|f| f.copy_to_vec()).filter(|bytes| bytes[..6] == all));
+        !seen.is_empty()
+    });
+    assert_eq!(seen, [to(all, Some(10))]);
+    let after = b.xdp.outcomes().expect("a map");
+    assert!(after.to_kernel_host - before.to_kernel_host >= 3, "{after:?}");
+}
+
+#[test]
 fn the_program_is_there_exactly_as_long_as_the_port() {
     let (netns, memory) = (veth("1500"), memory());
     let a = open(&netns, &memory, "a").expect("a port");
