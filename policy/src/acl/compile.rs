@@ -166,14 +166,25 @@ impl CompiledAcl {
     }
 
     fn look_up(&self, tables: &Tables, key: &FrameKey, vlan: VlanId) -> Decision {
-        const IPV4: usize = field::IPV4_CHUNKS;
-        const IPV6: usize = field::IPV6_CHUNKS;
-        const MAC: usize = field::MAC_CHUNKS;
-        let entry = match self.kind {
-            AclKind::Mac => tables.first::<MAC, { 2 * MAC }>(&mac_chunks(key, vlan)),
-            AclKind::Ipv4 => tables.first::<IPV4, { 2 * IPV4 }>(&ipv4_chunks(key)),
-            AclKind::Ipv6 => tables.first::<IPV6, { 2 * IPV6 }>(&ipv6_chunks(key)),
+        const SHORT: usize = field::IPV4_CHUNKS;
+        const _: () = assert!(field::MAC_CHUNKS == SHORT);
+        let chunks = match self.kind {
+            AclKind::Mac => mac_chunks(key, vlan),
+            AclKind::Ipv4 => ipv4_chunks(key),
+            AclKind::Ipv6 => return self.look_up_ipv6(tables, key),
         };
+        self.decision(tables.first::<SHORT, { 2 * SHORT }>(&chunks))
+    }
+
+    /// Apart, so that the stack that it needs costs the others nothing.
+    #[inline(never)]
+    fn look_up_ipv6(&self, tables: &Tables, key: &FrameKey) -> Decision {
+        const LONG: usize = field::IPV6_CHUNKS;
+        self.decision(tables.first::<LONG, { 2 * LONG }>(&ipv6_chunks(key)))
+    }
+
+    #[inline]
+    fn decision(&self, entry: Option<usize>) -> Decision {
         entry.and_then(|entry| self.decisions.get(entry)).copied().unwrap_or(self.otherwise)
     }
 }

@@ -30,11 +30,11 @@ pub(super) mod field {
     /// The most fields of a kind.
     pub(in crate::acl) const COUNT_MAX: usize = IPV4.len();
 
-    /// Chunks of two bytes in the fields of [`IPV4`].
+    /// Chunks of two bytes in a key of [`IPV4`]; here and below a power of two.
     pub(in crate::acl) const IPV4_CHUNKS: usize = 8;
-    /// Chunks of two bytes in the fields of [`IPV6`].
-    pub(in crate::acl) const IPV6_CHUNKS: usize = 20;
-    /// Chunks of two bytes in the fields of [`MAC`].
+    /// Chunks of two bytes in a key of [`IPV6`]; the last 12 are not used.
+    pub(in crate::acl) const IPV6_CHUNKS: usize = 32;
+    /// Chunks of two bytes in a key of [`MAC`].
     pub(in crate::acl) const MAC_CHUNKS: usize = 8;
 
     /// In the low byte of the shape: the other fields of L4 are real.

@@ -8,7 +8,7 @@
 //!
 //! Where it sits: [`CompiledAcl::eval`](super::CompiledAcl::eval) calls it; `tables` lays out what is
 //! searched. Invariants: every position in the tables is in range; should one not be, the frame
-//! matches nothing, and is denied.
+//! matches no entry.
 
 #![cfg_attr(
     not(test),
@@ -40,7 +40,7 @@ pub(super) const fn ipv4_chunks(key: &FrameKey) -> [u16; field::IPV4_CHUNKS] {
     [src_high, src as u16, dst_high, dst as u16, key.l4_src, key.l4_dst, shape, flags]
 }
 
-/// The chunks of an IPv6 frame.
+/// The chunks of an IPv6 frame, and unused ones at the end.
 #[inline]
 pub(super) fn ipv6_chunks(key: &FrameKey) -> [u16; field::IPV6_CHUNKS] {
     let mut chunks = [0; field::IPV6_CHUNKS];
@@ -91,38 +91,36 @@ impl Tables {
         &self,
         chunks: &[u16; CHUNKS],
     ) -> Option<usize> {
-        const { assert!(PIECES == 2 * CHUNKS) };
+        const { assert!(PIECES == 2 * CHUNKS && CHUNKS.is_power_of_two()) };
         if self.row_len == 1 {
-            let mut common = [u64::MAX; GROUP_LEN];
+            let mut common = ALL;
             for piece in &self.pieces {
-                let row = piece.rows.wrapping_add(self.class(piece, chunks));
-                common = and(common, self.group(row));
+                let row = piece.rows.wrapping_add(self.class(piece, chunks)?);
+                common = and(common, self.groups.get(row)?);
             }
             return lowest_of(common);
         }
         let mut classes = [0; PIECES];
         for (class, piece) in classes.iter_mut().zip(&self.pieces) {
-            *class = self.class(piece, chunks);
+            *class = self.class(piece, chunks)?;
         }
         for join in &self.joins {
-            let second = classes.get(join.second).copied().unwrap_or(0);
-            if let Some(first) = classes.get_mut(join.first) {
-                let pair = first.wrapping_mul(join.stride).wrapping_add(second);
-                let cell = self.joined.get(join.start.wrapping_add(pair));
-                *first = cell.copied().map_or(0, usize::from);
-            }
+            let second = *classes.get(join.second)?;
+            let first = classes.get_mut(join.first)?;
+            let pair = first.wrapping_mul(join.stride).wrapping_add(second);
+            *first = usize::from(*self.joined.get(join.start.wrapping_add(pair))?);
         }
         self.search(&classes)
     }
 
     /// The class of the frame's value.
     #[inline(always)]
-    fn class<const CHUNKS: usize>(&self, piece: &Piece, chunks: &[u16; CHUNKS]) -> usize {
-        let chunk = chunks.get(piece.chunk).copied().unwrap_or(0);
-        let [high, low] = chunk.to_be_bytes();
-        let page = piece.page_of.get(usize::from(high)).copied().unwrap_or(0);
-        let at = (page as usize).wrapping_add(usize::from(low));
-        self.classes.get(at).copied().map_or(0, usize::from)
+    fn class<const CHUNKS: usize>(&self, piece: &Piece, chunks: &[u16; CHUNKS]) -> Option<usize> {
+        // The mask changes nothing, and saves the check of the bound.
+        let chunk = usize::from(*chunks.get(piece.chunk & CHUNKS.wrapping_sub(1))?);
+        let (high, low) = (chunk >> 8, chunk & 0xff);
+        let page = *piece.page_of.get(high)? as usize;
+        self.classes.get(page.wrapping_add(low)).copied().map(usize::from)
     }
 
     /// The first bit that is set in the rows of all classes.
@@ -131,25 +129,25 @@ impl Tables {
     #[inline]
     fn search(&self, classes: &[usize]) -> Option<usize> {
         match self.rows.len() {
-            1 => self.search_rows(&self.starts::<1>(classes)),
-            2 => self.search_rows(&self.starts::<2>(classes)),
-            3 => self.search_rows(&self.starts::<3>(classes)),
-            4 => self.search_rows(&self.starts::<4>(classes)),
-            5 => self.search_rows(&self.starts::<5>(classes)),
-            6 => self.search_rows(&self.starts::<6>(classes)),
-            count => self.search_rows(self.starts::<ROWS_MAX>(classes).get(..count)?),
+            1 => self.search_rows(&self.starts::<1>(classes)?),
+            2 => self.search_rows(&self.starts::<2>(classes)?),
+            3 => self.search_rows(&self.starts::<3>(classes)?),
+            4 => self.search_rows(&self.starts::<4>(classes)?),
+            5 => self.search_rows(&self.starts::<5>(classes)?),
+            6 => self.search_rows(&self.starts::<6>(classes)?),
+            count => self.search_rows(self.starts::<ROWS_MAX>(classes)?.get(..count)?),
         }
     }
 
     /// Where the row of each class starts.
     #[inline(always)]
-    fn starts<const ROWS: usize>(&self, classes: &[usize]) -> [usize; ROWS] {
+    fn starts<const ROWS: usize>(&self, classes: &[usize]) -> Option<[usize; ROWS]> {
         let mut starts = [0; ROWS];
         for (start, rows) in starts.iter_mut().zip(&self.rows) {
-            let class = classes.get(rows.piece).copied().unwrap_or(0);
+            let class = *classes.get(rows.piece)?;
             *start = rows.start.wrapping_add(class.wrapping_mul(self.row_len));
         }
-        starts
+        Some(starts)
     }
 
     #[inline(always)]
@@ -161,7 +159,7 @@ impl Tables {
     #[inline(always)]
     fn search_plain(&self, starts: &[usize]) -> Option<usize> {
         for group in 0..self.row_len {
-            if let Some(bit) = lowest_of(self.common(starts, group)) {
+            if let Some(bit) = lowest_of(self.common(starts, group)?) {
                 return Some(group.wrapping_mul(64 * GROUP_LEN).wrapping_add(bit));
             }
         }
@@ -172,10 +170,10 @@ impl Tables {
     #[inline(always)]
     fn search_blocks(&self, starts: &[usize]) -> Option<usize> {
         for block in (0..self.row_len).step_by(BLOCK_LEN) {
-            let [mut candidates, ..] = self.common(starts, block);
+            let [mut candidates, ..] = self.common(starts, block)?;
             while let Some(group) = lowest(candidates) {
                 let at = block.wrapping_add(group);
-                if let Some(bit) = lowest_of(self.common(starts, at.wrapping_add(1))) {
+                if let Some(bit) = lowest_of(self.common(starts, at.wrapping_add(1))?) {
                     // Each block before this one has a summary that stands for no entry.
                     let groups = at.wrapping_sub(block.wrapping_div(BLOCK_LEN));
                     return Some(groups.wrapping_mul(64 * GROUP_LEN).wrapping_add(bit));
@@ -188,17 +186,17 @@ impl Tables {
 
     /// What all rows have in common in their group number `at`.
     #[inline(always)]
-    fn common(&self, starts: &[usize], at: usize) -> Group {
-        let all = [u64::MAX; GROUP_LEN];
-        starts.iter().fold(all, |common, start| and(common, self.group(start.wrapping_add(at))))
-    }
-
-    #[inline(always)]
-    fn group(&self, at: usize) -> &Group {
-        const NONE: &Group = &[0; GROUP_LEN];
-        self.groups.get(at).unwrap_or(NONE)
+    fn common(&self, starts: &[usize], at: usize) -> Option<Group> {
+        let mut common = ALL;
+        for start in starts {
+            common = and(common, self.groups.get(start.wrapping_add(at))?);
+        }
+        Some(common)
     }
 }
+
+/// Every entry.
+const ALL: Group = [u64::MAX; GROUP_LEN];
 
 /// The bits that are set in both.
 #[inline(always)]

@@ -244,12 +244,12 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Rows of several words.
+    /// Rows of one group of words, of several, and joins.
     #[test]
     fn long_lists_are_first_match(
-        kind in arbitrary::acl_kind(), seed in vec(any::<(u64, u64)>(), 65..400), f in variations(),
+        kind in arbitrary::acl_kind(), seed in vec(any::<(u64, u64)>(), 200..400), f in variations(),
     ) {
         let rules = seed.into_iter().map(|(a, b)| random_rule(kind, a, b));
         check_list(&list(kind, rules), &f)?;
@@ -327,7 +327,7 @@ fn hostile_lists_stay_within_bounds() {
     for kind in AclKind::ALL {
         let mut random = numbers();
         let mut next = || random.next().expect("endless");
-        let rules: Vec<Rule> = (0..4000).map(|_| random_rule(kind, next(), next())).collect();
+        let rules: Vec<Rule> = (0..2000).map(|_| random_rule(kind, next(), next())).collect();
         let size = compiled(&list(kind, rules)).size_bytes();
         assert!(size < 32 << 20, "{kind}: {size} bytes");
     }
