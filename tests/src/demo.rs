@@ -4,7 +4,7 @@
 //! *Where it sits:* behind `lab demo` and `make demo`; the nodes and addresses that it names are
 //! those of the example, and the configuration is the `.cfg` file beside the `.yaml`.
 //!
-//! *Not here:* the parts of the report, one file each: [`start`], [`traffic`], [`failures`].
+//! *Not here:* the parts of the report, one file each: `start`, `traffic`, `failures`.
 
 mod failures;
 mod start;
