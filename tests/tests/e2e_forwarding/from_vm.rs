@@ -85,7 +85,8 @@ pub(crate) fn f3_vlans() -> Vec<Case> {
     let priority_tagged = push(&to_b(), PRIORITY_5);
     let two_tags = push(&push(&to_b(), 20), 0);
     let service_tag = Tag { tpid: EtherType::SERVICE_VLAN, tci: 10 };
-    let qinq = Frame::new(A, UNKNOWN).tag(service_tag).marker(fresh());
+    let service_tagged = |src| Frame::new(src, UNKNOWN).tag(service_tag).marker(fresh());
+    let (inner_service, native_service) = (push(&service_tagged(T), 20), service_tagged(T));
     vec![
         Case::dropped("F3 tag of its own VLAN on access", "a", push(&to_b(), 10), "tag-on-access"),
         Case::dropped("F3 tag of another on access", "a", push(&to_b(), 20), "tag-on-access"),
@@ -101,8 +102,12 @@ pub(crate) fn f3_vlans() -> Vec<Case> {
         ),
         Case::forwarded("F3 priority tag on access", "a", priority_tagged.clone())
             .out("b", pop(&priority_tagged)),
-        Case::forwarded("F3 a service tag is payload on access", "a", qinq.clone())
-            .out("eth1", push(&qinq, 10)),
+        Case::dropped("F3 service tag on access", "a", service_tagged(A), "tag-on-access"),
+        Case::forwarded("F3 a service tag behind a tag is payload", "t", inner_service.clone())
+            .out("eth2", inner_service),
+        // Untagged, the next switch would take the service tag for the frame's own.
+        Case::forwarded("F3 a service tag in the native VLAN", "t", native_service.clone())
+            .out("eth2", push(&native_service, NATIVE)),
     ]
 }
 

@@ -168,10 +168,10 @@ fn out_by_a_tagged_uplink(weft: &Watched, a: &Injector, t: &Injector) {
     let last = datagram(T, REMOTE, &tags(&[20]), LAST_PORT);
     let take = Take::start(weft, "wire", "eth1", &last);
     let service = Tag { tpid: EtherType::SERVICE_VLAN, tci: 100 };
+    let before_service = Tag { tpid: EtherType::VLAN, tci: pcp(2, 20) };
     for frame in [
         datagram(A, REMOTE, &[], 4001),
         datagram(A, REMOTE, &tags(&[pcp(6, 0)]), 4002),
-        datagram(A, REMOTE, &[service], 4003),
         with_dscp(datagram(A, REMOTE, &[], 4004), EF),
         with_bad_checksum(datagram(A, REMOTE, &[], 4005)),
     ] {
@@ -185,6 +185,7 @@ fn out_by_a_tagged_uplink(weft: &Watched, a: &Injector, t: &Injector) {
         datagram(T, REMOTE, &tags(&[pcp(5, 20), pcp(3, 77)]), 4015),
         datagram(T, REMOTE, &tags(&[20 | DEI]), 4016),
         datagram(T, REMOTE, &tags(&[pcp(4, 0), pcp(3, 77)]), 4017),
+        datagram(T, REMOTE, &[before_service, service], 4018),
         last,
     ] {
         t.send(&frame).expect("t sends");
@@ -193,7 +194,6 @@ fn out_by_a_tagged_uplink(weft: &Watched, a: &Injector, t: &Injector) {
     let from_a = [
         seen(4001, "10", "0", 0),
         seen(4002, "10", "6", 0),
-        seen(4003, "10100", "0", 0),
         seen(4004, "10", "0", EF),
         seen(4005, "10", "0", 0),
     ];
@@ -206,6 +206,7 @@ fn out_by_a_tagged_uplink(weft: &Watched, a: &Injector, t: &Injector) {
         seen(4015, "20,77", "5,3", 0),
         seen(4016, "20", "0", 0),
         seen(4017, "30,77", "4,3", 0),
+        seen(4018, "20100", "2", 0),
     ];
     assert_eq!(decode(&recorded, T), from_t);
     let dei = recorded.fields("vlan.dei == 1", &["udp.dstport"]).expect("tshark decodes");
