@@ -3,8 +3,8 @@
 //!
 //! *Where it sits:* above [`crate::daemons`]; used by the end-to-end tests.
 //!
-//! *Invariant:* every received frame ends in exactly one way, so at every quiescent moment, for each
-//! port, `rx = forwarded + consumed + drops`: [`Counts::check_conserved`].
+//! *Invariant:* every received frame ends in exactly one way, so at every quiescent moment, for
+//! each port, `rx = forwarded + consumed + drops`: [`Counts::check_conserved`].
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,6 +1,7 @@
 //! Super-frames sent raw into an interface: a TCP packet longer than any MTU, with the header in
-//! which a driver is asked to segment it and to complete its checksums (`virtio_net_hdr`, virtio 1.2
-//! section 5.1.6). What a VM's kernel does with its own streams, but with any tag and any size.
+//! which a driver is asked to segment it and to complete its checksums (`virtio_net_hdr`,
+//! virtio 1.2 section 5.1.6). What a VM's kernel does with its own streams, but with any tag and
+//! any size.
 //!
 //! *Where it sits:* beside [`crate::inject`].
 
