@@ -13,7 +13,7 @@ use proto::{EtherType, InterfaceName, ModuleId, VlanId};
 use crate::acl::{AclKind, Match};
 use crate::config::{Config, Interface, Name, ProfileKind, Settings};
 use crate::intent::PortMode;
-use crate::lang::{Broken, Parsed, nearest, read_leniently, setting_lines};
+use crate::lang::{Broken, PROBLEMS_MAX, Parsed, nearest, read_leniently, setting_lines};
 use crate::place::{Direction, Place, Setting, Spans};
 use crate::problem::Problem;
 use crate::resolve::{Chain, ChainError, Effective, chain, resolve};
@@ -76,6 +76,11 @@ impl Checker<'_> {
             message: message.into(),
             hint: hint.into(),
         });
+    }
+
+    /// [`near`], for as many problems as anybody reads: looking for it takes time.
+    fn near<'n>(&self, name: &Name, names: impl Iterator<Item = &'n Name>) -> String {
+        if self.problems.len() < PROBLEMS_MAX { near(name, names) } else { String::new() }
     }
 
     /// Everything that can be said of one object at a time.
@@ -168,7 +173,7 @@ impl Checker<'_> {
         match self.config.profiles.get(parent) {
             None if self.broken.profiles => {}
             None => {
-                let hint = near(parent, self.config.profiles.keys());
+                let hint = self.near(parent, self.config.profiles.keys());
                 self.problem(&place, format!("port-profile `{parent}` is not defined"), hint);
             }
             Some(profile) if profile.kind != kind => {
@@ -247,7 +252,7 @@ impl Checker<'_> {
             None if self.broken.acls => {}
             None => {
                 let lists = self.config.acls.iter().filter(|(_, acl)| acl.kind == kind);
-                let hint = near(name, lists.map(|(name, _)| name));
+                let hint = self.near(name, lists.map(|(name, _)| name));
                 self.problem(place, format!("{kind} access-list `{name}` is not defined"), hint);
             }
             Some(acl) if acl.kind != kind => {

@@ -2,6 +2,9 @@
 
 /// Longer words are not compared: the cost is the product of the lengths.
 const LEN_MAX: usize = 64;
+/// So many words are compared letter by letter, of those that have nearly the same letters: what
+/// bounds the work that thousands of names which resemble each other can make.
+const COMPARED_MAX: usize = 256;
 
 /// The candidate with the fewest typing mistakes from `word`, when they are few enough to be
 /// mistakes: one in a short word, a third of its letters in a long one. The first of equals wins.
@@ -16,11 +19,28 @@ pub(crate) fn nearest<'c>(
     };
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len() <= LEN_MAX)
+        .filter(|candidate| candidate.len() <= LEN_MAX && letters_differ(&word, candidate) <= limit)
+        .take(COMPARED_MAX)
         .map(|candidate| (distance(&word, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// How many bytes one of them has that the other has not, whatever their order: no more than their
+/// [`distance`], for each typing mistake changes, adds or takes one character at most.
+fn letters_differ(a: &str, b: &str) -> usize {
+    if !a.is_ascii() || !b.is_ascii() {
+        return 0;
+    }
+    let mut surplus = [0i16; 128];
+    for (text, one) in [(a, 1), (b, -1)] {
+        for byte in text.bytes() {
+            surplus[usize::from(byte.to_ascii_lowercase()) % 128] += one;
+        }
+    }
+    let sum_of = |sign: i16| surplus.iter().map(|n| (n * sign).max(0)).sum::<i16>();
+    usize::from(sum_of(1).max(sum_of(-1)).unsigned_abs())
 }
 
 /// Optimal string alignment distance: insertions, deletions, replacements and swaps of neighbours.
@@ -58,6 +78,14 @@ mod tests {
             ("", "abc", 3),
         ] {
             assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
+        }
+    }
+
+    proptest::proptest! {
+        /// What is left out before the letters are compared in their order would not be near.
+        #[test]
+        fn letters_differ_by_no_more_than_the_distance(a in "[a-d]{0,9}", b in "[a-d]{0,9}") {
+            proptest::prop_assert!(letters_differ(&a, &b) <= distance(&a, &b));
         }
     }
 

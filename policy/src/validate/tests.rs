@@ -22,6 +22,19 @@ fn a_sound_configuration_has_no_problem() {
 }
 
 #[test]
+fn names_are_guessed_for_as_many_problems_as_anybody_reads() {
+    let text: String = (0..2000)
+        .map(|n| {
+            format!("port-profile type vethernet PROFILE-{n}\ninherit port-profile PROFILE-X{n}\n")
+        })
+        .collect();
+    let found = check(&Config::default(), &text).unwrap_err();
+    assert_eq!(found.len(), 2000);
+    let guessed = found.iter().filter(|problem| problem.hint.starts_with("did you mean"));
+    assert_eq!(guessed.count(), PROBLEMS_MAX);
+}
+
+#[test]
 fn uplinks_that_carry_a_common_vlan_need_a_common_group() {
     let bad = UPLINKS.replace("channel-group auto mode on mac-pinning\n", "");
     let found = problems(&bad);
