@@ -34,7 +34,7 @@ impl State {
             self.note(now, None, Severity::Error, "hello-refused", reason.clone());
             return vec![Effect::Close(id, reason)];
         };
-        let mut effects = self.replace_session(now, number);
+        let mut effects = self.replace_session(now, number, &hello.address);
         effects.extend(self.register(now, number, &hello));
         let Some(module) = self.modules.get_mut(&number) else { return effects };
         module.version.clone_from(&hello.version);
@@ -68,11 +68,15 @@ impl State {
     }
 
     /// Ends the session that the host had.
-    fn replace_session(&mut self, now: Now, number: ModuleId) -> Vec<Effect> {
+    fn replace_session(&mut self, now: Now, number: ModuleId, address: &str) -> Vec<Effect> {
         let Some(module) = self.modules.get_mut(&number) else { return Vec::new() };
         let Some(old) = module.session.take() else { return Vec::new() };
         self.sessions.remove(&old.id);
-        let message = "a new session of the same host takes the place of the old one".to_owned();
+        let message = format!(
+            "a session of the same host ({}) from {address} takes the place of the one from {}; if \
+             these are two daemons, give one of them another identity and state directory",
+            module.record.host, module.address
+        );
         self.note(now, number, Severity::Warning, "session-replaced", message.clone());
         vec![Effect::Close(old.id, message)]
     }

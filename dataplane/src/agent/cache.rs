@@ -5,7 +5,7 @@
 //! replaced as a whole: written beside, synced, renamed, directory synced. So after a crash a file
 //! is the old one or the new one. Invariant: `intent` is on disk before its revision is acknowledged.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,12 @@ pub enum CacheError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Another process has it.
+    #[error("another daemon uses {}: give this one another --state-dir", dir.display())]
+    InUse {
+        /// The state directory.
+        dir: PathBuf,
     },
     /// A file is damaged. It is left where it is.
     #[error("{}: {reason}; move it away to start without it", path.display())]
@@ -91,17 +97,26 @@ pub struct SavedAttachment {
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
+    /// The directory itself, locked: two daemons with one identity would throw each other out of
+    /// their sessions and write over each other's state. The kernel unlocks it when we die.
+    _lock: File,
 }
 
 impl Cache {
-    /// Opens the state directory and creates it, readable by its owner only, when it is missing.
+    /// Opens the state directory, which nobody else has open, and creates it when it is missing.
     ///
     /// # Errors
-    /// [`CacheError::Io`] when it cannot be created.
+    /// [`CacheError::Io`] when it cannot be created, [`CacheError::InUse`] when another daemon has
+    /// it.
     pub fn open(dir: &Path) -> Result<Self, CacheError> {
-        let made = fs::create_dir_all(dir);
-        made.map_err(|source| CacheError::Io { action: "create", path: dir.to_owned(), source })?;
-        Ok(Self { dir: dir.to_owned() })
+        let io = |action| move |source| CacheError::Io { action, path: dir.to_owned(), source };
+        fs::create_dir_all(dir).map_err(io("create"))?;
+        let lock = File::open(dir).map_err(io("open"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(CacheError::InUse { dir: dir.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(io("lock")(source)),
+        }
     }
 
     /// The host's identity: what is on disk, else `wanted`, else a random one; then it is on disk.
@@ -276,6 +291,15 @@ mod tests {
         assert_eq!(cache.identity(None).expect("the same"), first);
         let other = HostId::new([9; 16]);
         assert_eq!(cache.identity(Some(other)).expect("what is on disk wins"), first);
+    }
+
+    #[test]
+    fn a_state_directory_has_one_daemon() {
+        let (dir, cache) = cache();
+        let again = || Cache::open(&dir.path().join("state"));
+        assert!(matches!(again(), Err(CacheError::InUse { .. })));
+        drop(cache);
+        assert!(again().is_ok());
     }
 
     #[test]

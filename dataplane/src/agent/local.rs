@@ -3,7 +3,7 @@
 //!
 //! It hands every request to the control thread and waits for the answer, with a deadline.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,11 +21,23 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// Why the socket cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("{action} {}: {source}", path.display())]
-pub struct SocketError {
-    action: &'static str,
-    path: PathBuf,
-    source: std::io::Error,
+pub enum SocketError {
+    /// Another daemon does.
+    #[error("another daemon serves {}: stop it, or give this one another --socket", .0.display())]
+    InUse(PathBuf),
+    /// There is something else of that name.
+    #[error("{} is no socket: it is left alone", .0.display())]
+    NoSocket(PathBuf),
+    /// The system refuses.
+    #[error("cannot {action} {}: {reason}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
 }
 
 /// Binds the socket: takes the place of one that a dead daemon left, refuses one that is in use.
@@ -33,13 +45,15 @@ pub struct SocketError {
 /// # Errors
 /// Another daemon listens there, or the system refuses.
 pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
-    let error = |action, source| SocketError { action, path: path.to_owned(), source };
+    let error = |action, reason| SocketError::Io { action, path: path.to_owned(), reason };
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(|e| error("create the directory of", e))?;
     }
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        let in_use = std::io::Error::from(std::io::ErrorKind::AddrInUse);
-        return Err(error("another daemon serves", in_use));
+        return Err(SocketError::InUse(path.to_owned()));
+    }
+    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+        return Err(SocketError::NoSocket(path.to_owned()));
     }
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(error("replace", e)),
@@ -114,5 +128,24 @@ impl Local for Service {
         _request: Request<local::StatusRequest>,
     ) -> Result<Response<local::StatusReply>, Status> {
         self.ask(Event::Status).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dead_socket_is_replaced_a_live_one_and_a_file_are_not() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("dataplane.sock");
+        let first = bind(&path).expect("a new socket");
+        assert!(matches!(bind(&path), Err(SocketError::InUse(_))));
+        drop(first);
+        drop(bind(&path).expect("nobody listens any more"));
+        let file = dir.path().join("notes");
+        std::fs::write(&file, "mine").expect("a file");
+        assert!(matches!(bind(&file), Err(SocketError::NoSocket(_))));
+        assert_eq!(std::fs::read_to_string(&file).expect("still there"), "mine");
     }
 }

@@ -58,6 +58,32 @@ impl Backoff {
     pub const fn reset(&mut self) {
         self.wait = BACKOFF_MIN;
     }
+
+    /// The supervisor sent us away: only the longest wait does not trouble it.
+    pub const fn exhaust(&mut self) {
+        self.wait = BACKOFF_MAX;
+    }
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+struct End {
+    reason: String,
+    /// The supervisor ended it by word. Another host has our identity, say: if both came back at
+    /// once, they would throw each other out for ever.
+    sent_away: bool,
+}
+
+impl From<String> for End {
+    fn from(reason: String) -> Self {
+        Self { reason, sent_away: false }
+    }
+}
+
+impl From<tonic::Status> for End {
+    fn from(status: tonic::Status) -> Self {
+        Self { reason: describe(&status), sent_away: status.code() == tonic::Code::Aborted }
+    }
 }
 
 /// Dials `supervisor` until the control thread is gone. Never returns while it is there.
@@ -66,7 +92,12 @@ pub async fn run(supervisor: String, seed: u64, events: crossbeam::channel::Send
     loop {
         let reason = match session(&supervisor, &events, &mut backoff).await {
             Ok(()) => "the supervisor closed the session".to_owned(),
-            Err(reason) => reason,
+            Err(end) => {
+                if end.sent_away {
+                    backoff.exhaust();
+                }
+                end.reason
+            }
         };
         if events.send(Event::SessionDown { reason }).is_err() {
             return;
@@ -79,13 +110,13 @@ async fn session(
     supervisor: &str,
     events: &crossbeam::channel::Sender<Event>,
     backoff: &mut Backoff,
-) -> Result<(), String> {
+) -> Result<(), End> {
     let channel = connect(supervisor).await?;
     let (sender, outgoing) = mpsc::channel::<switch::FromDataplane>(OUTGOING_MAX);
     let up = Event::SessionUp { supervisor: supervisor.to_owned(), sender };
     events.send(up).map_err(|_| "the daemon is stopping".to_owned())?;
     let reply = SwitchClient::new(channel).session(ReceiverStream::new(outgoing)).await;
-    let mut incoming = reply.map_err(|status| describe(&status))?.into_inner();
+    let mut incoming = reply?.into_inner();
     loop {
         match tokio::time::timeout(SILENCE_MAX, incoming.next()).await {
             Ok(Some(Ok(message))) => {
@@ -94,9 +125,9 @@ async fn session(
                     .send(Event::Message(message))
                     .map_err(|_| "the daemon is stopping".to_owned())?;
             }
-            Ok(Some(Err(status))) => return Err(describe(&status)),
+            Ok(Some(Err(status))) => return Err(status.into()),
             Ok(None) => return Ok(()),
-            Err(_) => return Err(format!("nothing heard for {} s", SILENCE_MAX.as_secs())),
+            Err(_) => return Err(format!("nothing heard for {} s", SILENCE_MAX.as_secs()).into()),
         }
     }
 }
@@ -141,6 +172,15 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next_wait() <= BACKOFF_MIN);
+        backoff.exhaust();
+        assert!(backoff.next_wait() >= BACKOFF_MAX / 2);
+    }
+
+    #[test]
+    fn only_a_word_of_the_supervisor_sends_away() {
+        assert!(End::from(tonic::Status::aborted("another host has this identity")).sent_away);
+        assert!(!End::from(tonic::Status::unavailable("killed")).sent_away);
+        assert!(!End::from("connection refused".to_owned()).sent_away);
     }
 
     #[test]

@@ -105,7 +105,9 @@ impl Rig {
 
     /// The daemon dies and starts again on the same disk.
     fn restart(self) -> Self {
-        Self::in_dir(self.dir)
+        let Self { control, dir, .. } = self;
+        drop(control);
+        Self::in_dir(dir)
     }
 
     fn connect(&mut self, term: u64) {
