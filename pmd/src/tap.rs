@@ -51,7 +51,7 @@ impl Tap {
     /// # Errors
     /// See [`TapError`]; then nothing new is left behind.
     pub fn open(memory: &Arc<PacketMemory>, config: &TapConfig) -> Result<OpenedTap, TapError> {
-        let (queue, uso) = open::open(config)?;
+        let open::Opened { queue, uso, place } = open::open(config)?;
         let duplicate = queue.try_clone().map_err(|source| TapError::System {
             ifname: config.ifname.clone(),
             action: "duplicate the queue",
@@ -78,7 +78,18 @@ impl Tap {
             statistics: PortStatistics::default(),
             gone: None,
         };
-        Ok(OpenedTap { port, handle: TapHandle { queue: duplicate } })
+        Ok(OpenedTap { port, handle: TapHandle { queue: duplicate, place } })
+    }
+}
+
+impl Tap {
+    /// Takes away the netdev of a port that was dropped before: one that was shut, or that an
+    /// earlier daemon left.
+    ///
+    /// # Errors
+    /// See [`TapError`]: somebody has it open, or its namespace is gone.
+    pub fn remove(config: &TapConfig) -> Result<(), TapError> {
+        open::remove(config)
     }
 }
 
@@ -86,9 +97,19 @@ impl Tap {
 #[derive(Debug)]
 pub struct TapHandle {
     queue: OwnedFd,
+    place: Option<open::Place>,
 }
 
 impl TapHandle {
+    /// Whether the network namespace that the netdev was put into has been deleted: its name under
+    /// /run/netns, or the file that an absolute path named, is gone or means another one. The
+    /// queue does not notice, because an open queue keeps the namespace alive: whoever finds this
+    /// true has to drop port and handle, and the namespace goes with its netdev.
+    #[must_use]
+    pub fn is_namespace_gone(&self) -> bool {
+        self.place.as_ref().is_some_and(open::Place::is_gone)
+    }
+
     /// Takes the netdev away. The port must be gone by then, or the netdev stays until it is.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
 //! Making a TAP netdev, in whatever network namespace, or taking up again one that is there.
 
 use std::ffi::c_char;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
@@ -86,19 +86,86 @@ pub enum TapError {
     },
 }
 
-/// Makes or takes up the netdev, sets address and MTU, and brings it up. Returns its queue, and
-/// whether it segments UDP.
-pub(super) fn open(config: &TapConfig) -> Result<(OwnedFd, bool), TapError> {
-    let Some(path) = namespace_path(&config.netns) else { return open_here(config) };
+/// A network namespace, and the file by which it is known.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    /// Device and inode of the namespace.
+    identity: (u64, u64),
+}
+
+impl Place {
+    /// `None` for the file of a process (`/proc/PID/ns/net`): it goes when that process ends, which
+    /// says nothing about the namespace.
+    fn of(path: &Path, namespace: &File) -> io::Result<Option<Self>> {
+        if path.starts_with("/proc") {
+            return Ok(None);
+        }
+        let metadata = namespace.metadata()?;
+        let identity = (metadata.dev(), metadata.ino());
+        Ok(Some(Self { path: path.to_owned(), identity }))
+    }
+
+    /// Whether its file is gone, or is another namespace's now.
+    pub(super) fn is_gone(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(metadata) => (metadata.dev(), metadata.ino()) != self.identity,
+            Err(e) => e.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
+/// The queue of a netdev.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) queue: OwnedFd,
+    /// It segments UDP.
+    pub(super) uso: bool,
+    /// The namespace it is in, when that has a name of its own.
+    pub(super) place: Option<Place>,
+}
+
+/// Makes or takes up the netdev, sets address and MTU, and brings it up.
+pub(super) fn open(config: &TapConfig) -> Result<Opened, TapError> {
+    let Some(path) = namespace_path(&config.netns) else {
+        let (queue, uso) = open_here(config)?;
+        return Ok(Opened { queue, uso, place: None });
+    };
     let error = |source| TapError::Namespace { path: path.clone(), source };
     let namespace = File::open(&path).map_err(error)?;
-    // A thread of its own: the namespace of a thread is where it makes netdevs, and this one ends.
+    let place = Place::of(&path, &namespace).map_err(error)?;
+    let (queue, uso) = inside(&path, &namespace, || open_here(config))?;
+    Ok(Opened { queue, uso, place })
+}
+
+/// Takes the netdev away, wherever it is; nobody may have it open.
+pub(super) fn remove(config: &TapConfig) -> Result<(), TapError> {
+    let forget_here = || {
+        let queue = create(config)?;
+        let action = "remove";
+        let ifname = config.ifname.clone();
+        forget(&queue).map_err(|source| TapError::System { ifname, action, source })
+    };
+    let Some(path) = namespace_path(&config.netns) else { return forget_here() };
+    let namespace = File::open(&path);
+    let error = |source| TapError::Namespace { path: path.clone(), source };
+    inside(&path, &namespace.map_err(error)?, forget_here)
+}
+
+/// Runs a closure in a network namespace, on a thread of its own: the namespace of a thread is
+/// where it makes netdevs, and this one ends.
+fn inside<T: Send>(
+    path: &Path,
+    namespace: &File,
+    run: impl FnOnce() -> Result<T, TapError> + Send,
+) -> Result<T, TapError> {
+    let error = |source| TapError::Namespace { path: path.to_owned(), source };
     std::thread::scope(|scope| {
-        let opener = scope.spawn(|| {
+        let thread = scope.spawn(|| {
             setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|e| error(e.into()))?;
-            open_here(config)
+            run()
         });
-        opener.join().unwrap_or_else(|_| Err(error(io::Error::other("the thread panicked"))))
+        thread.join().unwrap_or_else(|_| Err(error(io::Error::other("the thread panicked"))))
     })
 }
 
@@ -110,26 +177,36 @@ fn namespace_path(netns: &str) -> Option<PathBuf> {
     }
 }
 
-fn open_here(config: &TapConfig) -> Result<(OwnedFd, bool), TapError> {
+/// Makes the netdev, or takes it up.
+fn create(config: &TapConfig) -> Result<OwnedFd, TapError> {
     let system = |action| {
         move |source: io::Error| TapError::System { ifname: config.ifname.clone(), action, source }
     };
-    let nix_error = |action| move |e: nix::errno::Errno| system(action)(e.into());
     let queue = OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open("/dev/net/tun")
         .map_err(system("open /dev/net/tun"))?;
-    let fd = queue.as_raw_fd();
     let request = interface_request(&config.ifname).map_err(system("name"))?;
     // SAFETY: TUNSETIFF reads an ifreq, and the pointer is to a whole one that outlives the call.
-    unsafe { tun_set_iff(fd, &raw const request) }.map_err(|e| match e {
+    unsafe { tun_set_iff(queue.as_raw_fd(), &raw const request) }.map_err(|e| match e {
         nix::errno::Errno::EBUSY | nix::errno::Errno::EINVAL | nix::errno::Errno::EEXIST => {
             TapError::InUse { ifname: config.ifname.clone() }
         }
-        e => nix_error("create")(e),
+        e => system("create")(e.into()),
     })?;
+    Ok(queue.into())
+}
+
+/// Its queue, and whether it segments UDP.
+fn open_here(config: &TapConfig) -> Result<(OwnedFd, bool), TapError> {
+    let system = |action| {
+        move |source: io::Error| TapError::System { ifname: config.ifname.clone(), action, source }
+    };
+    let nix_error = |action| move |e: nix::errno::Errno| system(action)(e.into());
+    let queue = create(config)?;
+    let fd = queue.as_raw_fd();
     let size = HEADER_BYTES as libc::c_int;
     // SAFETY: TUNSETVNETHDRSZ reads an int, and the pointer is to one that outlives the call.
     unsafe { tun_set_vnet_header_size(fd, &raw const size) }.map_err(nix_error("header size"))?;
@@ -157,7 +234,7 @@ fn open_here(config: &TapConfig) -> Result<(OwnedFd, bool), TapError> {
         unsafe { tun_set_persist(fd, 0) }.ok();
         return Err(system("set address, MTU and state")(source));
     }
-    Ok((queue.into(), uso))
+    Ok((queue, uso))
 }
 
 /// Takes the netdev of a queue away with its last descriptor.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -108,6 +109,36 @@ fn a_netdev_that_is_deleted_is_gone_for_good() {
     until("the port notices", || port.rx(&pool, &mut burst).is_err());
     assert!(port.flush(&pool).is_err() && !port.link_up());
     handle.remove().expect("what is gone needs no removing");
+}
+
+#[test]
+fn a_netdev_that_nobody_has_open_is_removed_by_its_name() {
+    let (netns, memory) = (Netns::new(), memory());
+    let opened = Tap::open(&memory, &config(&netns, 1)).expect("a TAP");
+    assert!(matches!(Tap::remove(&config(&netns, 1)), Err(TapError::InUse { .. })));
+    drop(opened);
+    assert!(netns.ip(&["link"]).contains("eth0"));
+    Tap::remove(&config(&netns, 1)).expect("it is there, and not in use");
+    until("the netdev goes", || !netns.ip(&["link"]).contains("eth0"));
+}
+
+#[test]
+fn a_namespace_that_is_deleted_is_noticed_and_goes_when_the_port_does() {
+    let (netns, memory) = (Netns::new(), memory());
+    let OpenedTap { port, handle } = Tap::open(&memory, &config(&netns, 1)).expect("a TAP");
+    assert!(!handle.is_namespace_gone());
+    let file = format!("/run/netns/{}", netns.name);
+    let inode = std::fs::metadata(&file).expect("the namespace").ino();
+    drop(netns);
+    assert!(handle.is_namespace_gone());
+    // Another one of the same name, as a container that was started again has.
+    let status = std::process::Command::new("ip").args(["netns", "add", &file[11..]]).status();
+    assert!(status.expect("iproute2").success());
+    let again = std::fs::metadata(&file).expect("the namespace").ino();
+    assert!(again != inode && handle.is_namespace_gone());
+    let status = std::process::Command::new("ip").args(["netns", "del", &file[11..]]).status();
+    assert!(status.expect("iproute2").success());
+    drop((port, handle));
 }
 
 #[test]
