@@ -30,7 +30,11 @@ impl<C: Chassis> Control<C> {
             return self.acknowledge(revision, started);
         }
         match self.take_up(push, revision) {
-            Ok(()) => self.acknowledge(revision, started),
+            Ok(()) => {
+                // First how the ports stand now: who waited for the answer may look at once.
+                self.report();
+                self.acknowledge(revision, started);
+            }
             Err(problems) => self.reject(revision, &problems),
         }
     }

@@ -232,7 +232,13 @@ impl<C: Chassis> Control<C> {
             answer.send(Err(Refusal::NotFound(why))).ok();
             return;
         };
-        self.chassis.close(gone.slot, Close::Unplug);
+        match &gone.device {
+            DeviceState::Open { .. } => self.chassis.close(gone.slot, Close::Unplug),
+            // Its netdev may still be in the VM.
+            DeviceState::Closed { .. } | DeviceState::ErrDisabled { .. } => {
+                self.chassis.remove(&self.device_of(&gone.saved, gone.mac));
+            }
+        }
         self.ids.release_port(gone.name);
         self.save_attachments();
         self.say_detach(gone.saved.vethernet);
@@ -375,6 +381,13 @@ impl<C: Chassis> Control<C> {
         }
         self.chassis.close(slot, Close::Release);
         self.refresh_team();
+    }
+
+    /// Lets go of ports whose VM is gone with its network namespace.
+    pub(super) fn release_stranded(&mut self) {
+        for slot in self.chassis.stranded() {
+            self.port_gone(slot, "its network namespace was deleted");
+        }
     }
 
     /// A VM behind BPDU guard sent a BPDU: shut its port until it is plugged in again.

@@ -75,6 +75,14 @@ pub trait Chassis: fmt::Debug {
     /// Takes the port from its worker and closes its device. A slot that is not open is ignored.
     fn close(&mut self, slot: PortId, how: Close);
 
+    /// Takes away the netdev of a device whose port is closed already. A device that has none of
+    /// its own, or is gone, is ignored.
+    fn remove(&mut self, device: &Device);
+
+    /// The open ports whose netdev is out of everybody's reach: its network namespace was deleted.
+    /// The device does not notice, because the hold that we have on it keeps the namespace alive.
+    fn stranded(&self) -> Vec<PortId>;
+
     /// Makes every worker forward by `view`; returns when they all do.
     fn publish(&mut self, view: Arc<View>);
 

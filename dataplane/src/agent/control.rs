@@ -174,13 +174,20 @@ impl<C: Chassis> Control<C> {
     /// Time passed: waits may be over, devices may be back, and the supervisor wants counters.
     pub fn tick(&mut self, report: bool) {
         self.expire_waiting(Instant::now());
+        self.release_stranded();
         self.reopen_devices();
         self.refresh_team();
         self.repeat_announcements();
-        if std::mem::take(&mut self.report_soon) || report {
-            let counters = self.counters();
-            self.say(switch::from_dataplane::Body::Counters(counters));
+        if self.report_soon || report {
+            self.report();
         }
+    }
+
+    /// Tells the supervisor how everything stands.
+    pub(super) fn report(&mut self) {
+        self.report_soon = false;
+        let counters = self.counters();
+        self.say(switch::from_dataplane::Body::Counters(counters));
     }
 
     /// Whether the supervisor has welcomed us.

@@ -21,6 +21,8 @@ use crate::core::counters::PortTotals;
 struct Record {
     open: BTreeMap<PortId, Device>,
     unplugged: Vec<PortId>,
+    removed: Vec<Device>,
+    stranded: Vec<PortId>,
     published: Option<Arc<View>>,
     injected: Vec<(PortId, Vec<u8>)>,
     refuse: Option<String>,
@@ -50,6 +52,14 @@ impl Chassis for FakeChassis {
         if how == Close::Unplug {
             self.record().unplugged.push(slot);
         }
+    }
+
+    fn remove(&mut self, device: &Device) {
+        self.record().removed.push(device.clone());
+    }
+
+    fn stranded(&self) -> Vec<PortId> {
+        self.record().stranded.clone()
     }
 
     fn publish(&mut self, view: Arc<View>) {
@@ -128,11 +138,12 @@ impl Rig {
         self.supervisor.as_mut()?.try_recv().ok()?.body
     }
 
-    /// The next message that is no event.
+    /// The next message that is neither an event nor a report.
     fn answer(&mut self) -> Option<switch::from_dataplane::Body> {
+        use switch::from_dataplane::Body;
         loop {
             match self.heard()? {
-                switch::from_dataplane::Body::Event(_) => {}
+                Body::Event(_) | Body::Counters(_) => {}
                 body => return Some(body),
             }
         }
@@ -467,6 +478,22 @@ fn the_loss_of_a_link_moves_the_pin_and_announces_the_address() {
 }
 
 #[test]
+fn who_waits_for_a_revision_sees_the_ports_as_they_are_by_it() {
+    use switch::from_dataplane::Body;
+    let mut rig = Rig::with_vm();
+    let mut shut = intent(10);
+    shut.ports[2].admin_up = false;
+    rig.push(1, 6, shut);
+    let said: Vec<Body> = std::iter::from_fn(|| rig.heard()).collect();
+    let at = |wanted: fn(&Body) -> bool| said.iter().position(wanted).expect("it was said");
+    let reported = at(|body| {
+        matches!(body, Body::Counters(counters) if counters.revision == 6
+            && counters.ports.iter().any(|p| p.state_reason == "administratively down"))
+    });
+    assert!(reported < at(|body| matches!(body, Body::Applied(_))));
+}
+
+#[test]
 fn a_change_is_reported_at_the_next_tick_and_not_only_once_a_second() {
     let mut rig = Rig::with_vm();
     while rig.heard().is_some() {}
@@ -516,6 +543,27 @@ fn bpdu_guard_shuts_the_port_for_good() {
     assert!(!rig.chassis.record().open.contains_key(&slot));
     let view = rig.chassis.record().published.clone().expect("a view");
     assert!(!view.team.is_up(slot));
+    // Its netdev is still in the VM: plugging it out takes that away.
+    let (answer, mut answered) = oneshot::channel();
+    let request = local::DetachRequest { vm: "vm1".to_owned(), adapter: "eth0".to_owned() };
+    rig.control.handle(Event::Detach(request, answer));
+    assert!(matches!(answered.try_recv(), Ok(Ok(_))));
+    assert!(matches!(rig.chassis.record().removed.as_slice(), [Device::Tap { .. }]));
+}
+
+#[test]
+fn a_port_whose_namespace_was_deleted_is_let_go_of() {
+    let mut rig = Rig::with_vm();
+    let find =
+        |(slot, device): (&PortId, &Device)| matches!(device, Device::Tap { .. }).then_some(*slot);
+    let slot = rig.chassis.record().open.iter().find_map(find).expect("the TAP is open");
+    rig.chassis.record().stranded.push(slot);
+    rig.chassis.record().refuse = Some("no such namespace".to_owned());
+    rig.control.tick(false);
+    assert!(!rig.chassis.record().open.contains_key(&slot));
+    let Some(switch::from_dataplane::Body::Event(event)) = rig.heard() else { panic!("no event") };
+    assert_eq!(event.kind, "port-vanished");
+    assert!(event.message.ends_with("its network namespace was deleted"), "{}", event.message);
 }
 
 #[test]
