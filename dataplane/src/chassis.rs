@@ -196,6 +196,13 @@ impl Chassis {
         uplink: bool,
         host_traffic: bool,
     ) -> Result<(Box<dyn Port>, Back, Opened), DeviceError> {
+        let master = crate::links::master_of(ifname).map_err(|e| DeviceError(e.to_string()))?;
+        if let Some(master) = master {
+            return Err(DeviceError(format!(
+                "interface {ifname} belongs to {master}, which would lose its frames: take it out \
+                 with `ip link set {ifname} nomaster`"
+            )));
+        }
         let config = XskConfig {
             ifname: ifname.to_owned(),
             mode: BindMode::Auto,
@@ -290,6 +297,27 @@ impl ChassisTrait for Chassis {
             Back::Tap(_) => {}
             Back::Xsk { .. } => drop(self.past_kernel_drops.insert(slot, kernel_drops)),
         }
+    }
+
+    fn remove(&mut self, device: &Device) {
+        let Device::Tap { ifname, netns, mac, mtu_bytes } = device else { return };
+        let device = TapConfig {
+            ifname: ifname.clone(),
+            netns: netns.clone(),
+            mac: *mac,
+            mtu_bytes: *mtu_bytes,
+        };
+        if let Err(e) = Tap::remove(&device) {
+            debug!("{e}");
+        }
+    }
+
+    fn stranded(&self) -> Vec<PortId> {
+        let is_stranded = |port: &OpenPort| match &port.back {
+            Back::Tap(handle) => handle.is_namespace_gone(),
+            Back::Xsk { .. } => false,
+        };
+        self.open.iter().filter(|(_, port)| is_stranded(port)).map(|(slot, _)| *slot).collect()
     }
 
     fn publish(&mut self, view: Arc<View>) {

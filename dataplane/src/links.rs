@@ -93,6 +93,35 @@ fn name_of(link: &LinkMessage) -> Option<String> {
     })
 }
 
+/// The bridge, bond or other device that an interface of this host belongs to, by name. An interface
+/// that does not exist belongs to none. Asked on its own, outside of any async runtime.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn master_of(ifname: &str) -> Result<Option<String>, LinksError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        let connection = tokio::spawn(connection);
+        let asked = handle.link().get().match_name(ifname.to_owned()).execute().try_next().await;
+        let master = asked.ok().flatten().and_then(|link| {
+            link.attributes.iter().find_map(|attribute| match attribute {
+                LinkAttribute::Controller(index) => Some(*index),
+                _ => None,
+            })
+        });
+        let name = match master {
+            None => None,
+            Some(index) => {
+                let link = handle.link().get().match_index(index).execute().try_next().await?;
+                link.as_ref().and_then(name_of).or_else(|| Some(format!("interface {index}")))
+            }
+        };
+        connection.abort();
+        Ok(name)
+    })
+}
+
 /// The address of an interface of this host.
 #[must_use]
 pub fn mac_of(ifname: &str) -> Option<MacAddr> {
@@ -101,4 +130,37 @@ pub fn mac_of(ifname: &str) -> Option<MacAddr> {
         let link = (interface.interface_name == ifname).then_some(interface.address)??;
         link.as_link_addr()?.addr().map(MacAddr::new)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs in a network namespace of its own, which ends with the thread. Needs root.
+    fn in_namespace(test: impl FnOnce() + Send + 'static) {
+        let thread = std::thread::spawn(move || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("run tests as root");
+            test();
+        });
+        thread.join().expect("the test passes");
+    }
+
+    fn ip(arguments: &str) {
+        let status = std::process::Command::new("ip").args(arguments.split(' ')).status();
+        assert!(status.expect("iproute2 is installed").success(), "ip {arguments}");
+    }
+
+    #[test]
+    fn an_interface_of_a_bridge_is_known_as_such() {
+        in_namespace(|| {
+            ip("link add eth1 type veth peer name p1");
+            assert_eq!(master_of("eth1").expect("asked"), None);
+            ip("link add br0 type bridge");
+            ip("link set eth1 master br0");
+            assert_eq!(master_of("eth1").expect("asked").as_deref(), Some("br0"));
+            ip("link set eth1 nomaster");
+            assert_eq!(master_of("eth1").expect("asked"), None);
+            assert_eq!(master_of("nosuch").expect("asked"), None);
+        });
+    }
 }
