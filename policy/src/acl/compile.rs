@@ -8,10 +8,16 @@
 //!
 //! A decision tree or a tuple space is fast on friendly lists, but a user can write lists that make a
 //! tree copy rules without end, or give each rule a tuple of its own: random prefix lengths and
-//! wildcards that are not contiguous do. Bit vectors with a summary have no such list. Their cost is
-//! one AND of two-step table lookups for each 16 bits of the key that some rule asks about, then the
-//! words that the summary leaves, usually one; memory has a fixed bound (see `tables`). A list of
-//! which the outcome is constant, such as `permit ip any any`, has no tables at all.
+//! wildcards that are not contiguous do. Bit vectors have no such list: the cost is two look-ups for
+//! each two bytes of the key that some rule asks about, then an AND over 256 rules at a time; memory
+//! has a fixed bound (see `tables`). A list of which the outcome is constant, such as `permit ip any
+//! any`, has no tables at all.
+//!
+//! Measured (`benches/acl_eval.rs`; random 5-tuples that overlap, frames that hit any of the rules):
+//! 17 ns and 218 instructions at 10 rules, 21 ns and 239 at 100, 30 ns and 437 at 1,000, 51 ns and 491
+//! at 4,000. Compiling 1,000 rules takes 7 ms. At 100 rules, when checks of bounds still made it 305
+//! instructions, other layouts took more: words one by one 447; with a summary of the words 479, because
+//! rules that overlap leave most words to be looked at; a trie of bytes for each whole field 525.
 
 use proto::VlanId;
 use proto::frame::{FrameKey, L3};

@@ -173,6 +173,11 @@ impl Builder<'_> {
                         format!("{} cannot be the address of a vNIC: {reason}", role.mac),
                     );
                 }
+                if let MacAllow::List(list) = &role.mac_allow {
+                    for mac in list.iter().filter(|mac| !mac.is_valid_source()) {
+                        self.problem(name, format!("{mac} cannot be a source address to allow"));
+                    }
+                }
                 Role::Vethernet(Vethernet {
                     mac: role.mac,
                     source: source_guard(&role.mac_allow),

@@ -129,12 +129,22 @@ fn lists_that_are_missing_or_of_another_kind_are_refused() {
 }
 
 #[test]
+fn an_access_list_that_cannot_be_compiled_is_refused() {
+    let text = "mac access-list WEB\n10 permit any any";
+    let mut lists = crate::lang::parse(text).expect("a configuration").acls;
+    lists.values_mut().for_each(|acl| acl.kind = AclKind::Ipv4);
+    let wrong = HostIntent { acls: lists, ..intent([]) };
+    refused(&wrong, "ip access-list WEB: entry 10 does not belong into a list of kind `ip`");
+}
+
+#[test]
 fn numbers_names_and_addresses_that_cannot_be_are_refused() {
     let mut small = vm(mac(1), &[]);
     small.mtu_bytes = 100;
     refused(&intent([(veth(1), small)]), "mtu 100 is out of range, expected 576..9216");
     let group = MacAddr::new([1, 0, 0x5e, 0, 0, 1]);
     refused(&intent([(veth(1), vm(group, &[]))]), "cannot be the address of a vNIC");
+    refused(&intent([(veth(1), vm(mac(1), &[group]))]), "cannot be a source address to allow");
     refused(&intent([(ethernet(1), vm(mac(1), &[]))]), "does not fit its role");
     refused(&intent([(ethernet(1), uplink(2, None, &[10]))]), "does not fit its role");
 }
