@@ -65,11 +65,14 @@ pub fn table(status: &StatusReply) -> String {
         0 => "not numbered yet".to_owned(),
         module => module.to_string(),
     };
-    let session = if status.headless { "headless" } else { "connected" };
+    let session = match status.headless {
+        true => "not connected; headless, forwarding on",
+        false => "connected, forwarding",
+    };
     let memory = status.memory.unwrap_or_default();
     // Writing to a String cannot fail.
     writeln!(page, "Host {} ({}), module {module}", status.name, status.host_uuid).ok();
-    writeln!(page, "Supervisor {}: {session}, revision {}", status.supervisor, status.revision)
+    writeln!(page, "Supervisor {}: {session} by revision {}", status.supervisor, status.revision)
         .ok();
     writeln!(
         page,

@@ -8,9 +8,10 @@ pub const SERVER: &str = "unix:/run/weft/supervisor.sock";
 
 /// Configures and shows a Weft switch.
 ///
+/// Words may be shortened as long as they are unambiguous: `weft show int br`.
 /// Exit codes: 0 done, 1 refused, 2 wrong usage or no connection.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "weft", version)]
+#[command(name = "weft", version, infer_subcommands = true)]
 pub struct Weft {
     /// The supervisor: unix:PATH or http://HOST:PORT
     #[arg(long, env = "WEFT_SERVER", default_value = SERVER, global = true)]
@@ -73,6 +74,7 @@ pub struct Diff {
 
 /// `weft show`.
 #[derive(Args, Clone, Debug)]
+#[command(infer_subcommands = true)]
 pub struct ShowArguments {
     /// Print the supervisor's reply as JSON
     #[arg(long, global = true)]
@@ -107,6 +109,7 @@ pub enum Show {
     /// VLANs and the ports that carry them
     Vlan,
     /// MAC addresses
+    #[command(infer_subcommands = true)]
     Mac {
         /// Which of them.
         #[command(subcommand)]
@@ -165,9 +168,10 @@ pub enum InterfaceView {
 /// The name and the view that the words behind `show interface` mean.
 #[must_use]
 pub fn interface_words(words: &[String]) -> (String, InterfaceView) {
+    let short = |word: &str, whole: &str| word.len() >= 2 && whole.starts_with(word);
     let (view, name) = match words.split_last() {
-        Some((last, name)) if last == "brief" => (InterfaceView::Brief, name),
-        Some((last, name)) if last == "counters" => (InterfaceView::Counters, name),
+        Some((last, name)) if short(last, "brief") => (InterfaceView::Brief, name),
+        Some((last, name)) if short(last, "counters") => (InterfaceView::Counters, name),
         _ => (InterfaceView::Full, words),
     };
     (name.join(" "), view)
@@ -198,10 +202,15 @@ mod tests {
             "weft show drops --by-interface --json",
             "weft show --json vlan",
             "weft completions bash",
+            "weft sh int br",
+            "weft show run",
+            "weft show mac add",
+            "weft show acc WEB",
         ] {
             assert!(Weft::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
         assert!(Weft::try_parse_from(["weft", "show", "modules"]).is_err());
+        assert!(Weft::try_parse_from(["weft", "show", "m"]).is_err(), "module or mac");
     }
 
     #[test]
@@ -211,6 +220,8 @@ mod tests {
         };
         assert_eq!(words(""), (String::new(), InterfaceView::Full));
         assert_eq!(words("brief"), (String::new(), InterfaceView::Brief));
+        assert_eq!(words("br"), (String::new(), InterfaceView::Brief));
+        assert_eq!(words("eth3/1 count"), ("eth3/1".to_owned(), InterfaceView::Counters));
         assert_eq!(words("vethernet 1"), ("vethernet 1".to_owned(), InterfaceView::Full));
         assert_eq!(words("veth1 counters"), ("veth1".to_owned(), InterfaceView::Counters));
     }

@@ -46,7 +46,7 @@ pub enum ShellError {
     #[error("`{0}` is not a server, expected unix:PATH or http://HOST:PORT")]
     Server(String),
     /// Nobody answers.
-    #[error("cannot reach the supervisor at {server}: {reason}")]
+    #[error("cannot reach the supervisor at {server}: {reason} (hosts forward on without it)")]
     Connect {
         /// The address.
         server: String,

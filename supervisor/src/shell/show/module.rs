@@ -25,7 +25,7 @@ pub fn render(reply: &rpc::ModulesReply) -> String {
         ("Server-UUID", Align::Left),
         ("Last-Seen", Align::Left),
     ]);
-    let mut problems = String::new();
+    let (mut problems, mut offline) = (String::new(), Vec::new());
     for module in &reply.modules {
         table.row([
             number(module.module),
@@ -35,7 +35,11 @@ pub fn render(reply: &rpc::ModulesReply) -> String {
             module.version.clone(),
             module.status.clone(),
             number(module.target_revision),
-            number(module.running_revision),
+            match (module.running_revision, module.last_seen_ns) {
+                // It has not come since the supervisor started: nobody knows.
+                (0, 0) => String::new(),
+                (revision, _) => number(revision),
+            },
         ]);
         if !module.host_uuid.is_empty() {
             hosts.row([
@@ -45,6 +49,9 @@ pub fn render(reply: &rpc::ModulesReply) -> String {
                 utc(module.last_seen_ns),
             ]);
         }
+        if module.status == "offline" {
+            offline.push(number(module.module));
+        }
         if !module.problems.is_empty() {
             let number = module.module;
             problems.push_str(&format!("\nModule {number} refused its target revision:\n"));
@@ -52,6 +59,13 @@ pub fn render(reply: &rpc::ModulesReply) -> String {
         for problem in &module.problems {
             problems.push_str(&format!("  {problem}\n"));
         }
+    }
+    if !offline.is_empty() {
+        let hosts = offline.join(", ");
+        problems.push_str(&format!(
+            "\nOffline: {hosts}. A host without its supervisor goes on forwarding by the last \
+             revision it applied.\n"
+        ));
     }
     let newest = format!("Revision {}, term {}\n", reply.revision, reply.term);
     format!("{}\n{}{problems}\n{newest}", table.render(), hosts.render())
