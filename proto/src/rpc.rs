@@ -20,6 +20,14 @@ pub mod local {
     tonic::include_proto!("weft.local.v1");
 }
 
+/// Longest message to a dataplane, in bytes; tonic's own limit of 4 MiB is less than the state of a
+/// host with large access lists. The longest there can be: 16 MiB of access lists, and 4,096 ports
+/// with VLAN and address lists of 32 KiB each.
+pub const TO_DATAPLANE_LEN_MAX: usize = 256 << 20;
+
+/// Longest message from a dataplane, in bytes: the counters of half a million entries of access lists.
+pub const FROM_DATAPLANE_LEN_MAX: usize = 64 << 20;
+
 /// The version of the dataplane protocol that this tree speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
 

@@ -74,9 +74,7 @@ impl State {
                 .ok_or("no address is left for this vNIC: give one")?,
             (given, _) => given.parse::<MacAddr>().map_err(|e| e.to_string())?,
         };
-        if !mac.is_valid_source() {
-            return Err(format!("{mac} is a group address or zero, not the address of a vNIC"));
-        }
+        is_address(mac)?;
         let (vm, adapter) = (request.vm.clone(), request.adapter.clone());
         Ok(Binding { veth, vm, adapter, mac, profile, module: Some(module) })
     }
@@ -167,10 +165,15 @@ impl State {
         attachments: &[Attachment],
     ) -> Vec<Binding> {
         let mut changed = Vec::new();
-        let mut present = BTreeSet::new();
+        let (mut present, mut vnics) = (BTreeSet::new(), BTreeSet::new());
         for attachment in attachments {
-            present.insert(attachment.veth);
-            match self.claim(module, attachment) {
+            let is_new = present.insert(attachment.veth)
+                && vnics.insert((&attachment.vm, &attachment.adapter));
+            let claimed = match is_new {
+                true => self.claim(module, attachment),
+                false => Err("this host says so twice".to_owned()),
+            };
+            match claimed {
                 Ok(Some(binding)) => changed.push(binding),
                 Ok(None) => {}
                 Err(why) => {
@@ -193,7 +196,10 @@ impl State {
 
     /// The port of something that is plugged in, when it is not known as such.
     fn claim(&self, module: ModuleId, plugged: &Attachment) -> Result<Option<Binding>, String> {
+        named("a VM", &plugged.vm)?;
+        named("an adapter", &plugged.adapter)?;
         let Attachment { veth, vm, adapter, mac, profile } = plugged.clone();
+        is_address(mac)?;
         let claimed = Binding { veth, vm, adapter, mac, profile, module: Some(module) };
         if let Some(known) = self.bindings.get(&veth) {
             if (&known.vm, &known.adapter) != (&claimed.vm, &claimed.adapter) {
@@ -209,6 +215,13 @@ impl State {
             Some(known) => Err(format!("it is {}", known.interface())),
             None => Ok(Some(claimed)),
         }
+    }
+}
+
+fn is_address(mac: MacAddr) -> Result<(), String> {
+    match mac.is_valid_source() {
+        true => Ok(()),
+        false => Err(format!("{mac} is a group address or zero, not the address of a vNIC")),
     }
 }
 

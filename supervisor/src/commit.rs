@@ -157,7 +157,8 @@ impl State {
         let empty = Config::default();
         let base = if apply.replace { &empty } else { &*self.config };
         let config = validate::check(base, &apply.text)?.config;
-        let problems = compile::check_config(&config, &compile::attached(&self.bindings));
+        let mut problems = compile::check_config(&config, &compile::attached(&self.bindings));
+        problems.extend(too_long(&config));
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
@@ -270,6 +271,18 @@ impl State {
         }
         changes
     }
+}
+
+/// What speaks against a configuration that no text could bring back: it is kept as text, and would be
+/// refused at the next start.
+fn too_long(config: &Config) -> Option<Problem> {
+    let len = lang::print(config).len();
+    (len > lang::TEXT_LEN_MAX).then(|| Problem {
+        span: None,
+        path: String::new(),
+        message: format!("the configuration would be {len} bytes of text"),
+        hint: format!("at most {} bytes are possible in all", lang::TEXT_LEN_MAX),
+    })
 }
 
 /// The difference of two configurations: the sign of each line, and the line.

@@ -5,6 +5,7 @@ use std::io;
 
 use proto::rpc::operator::operator_server::OperatorServer;
 use proto::rpc::switch::switch_server::SwitchServer;
+use proto::rpc::{FROM_DATAPLANE_LEN_MAX, TO_DATAPLANE_LEN_MAX};
 use tokio::sync::watch;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::server::{Router, TcpIncoming};
@@ -57,7 +58,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
         .max_decoding_message_size(MESSAGE_LEN_MAX)
         .max_encoding_message_size(MESSAGE_LEN_MAX);
     let switch = SwitchServer::new(SwitchService::new(engine.clone()))
-        .max_decoding_message_size(MESSAGE_LEN_MAX);
+        .max_decoding_message_size(FROM_DATAPLANE_LEN_MAX)
+        .max_encoding_message_size(TO_DATAPLANE_LEN_MAX);
     let (ending, ended) = watch::channel(());
     let services = tokio::spawn(async move {
         tokio::try_join!(

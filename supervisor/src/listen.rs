@@ -15,8 +15,8 @@ use std::time::Duration;
 use nix::sys::stat::{Mode, umask};
 use tokio::net::{TcpListener, UnixListener};
 
-/// Largest message that is taken: a configuration of `policy::lang::TEXT_LEN_MAX` and its envelope.
-pub const MESSAGE_LEN_MAX: usize = 8 << 20;
+/// Largest message between an operator and us: a configuration, and its difference line by line.
+pub const MESSAGE_LEN_MAX: usize = 4 * policy::lang::TEXT_LEN_MAX;
 /// How often an idle connection is probed, and how long the answer may take.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 

@@ -1,7 +1,7 @@
 //! From an intent to a snapshot: the only way to make one.
 //!
-//! The supervisor has validated the configuration; a dataplane checks again what its core relies on,
-//! because what comes over a wire or from a disk is not trusted.
+//! The supervisor has validated the configuration; a dataplane checks again what its core relies
+//! on, because what comes over a wire or from a disk is not trusted.
 
 use std::collections::BTreeMap;
 
@@ -199,7 +199,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Two uplinks in no common team must not carry a common VLAN: each would bring the same floods.
+    /// Two uplinks in no common team must not carry a common VLAN: each would bring the same
+    /// floods.
     fn check_loose_uplinks(&mut self, ports: &[Port]) {
         let uplinks: Vec<(&Port, u8)> = ports
             .iter()

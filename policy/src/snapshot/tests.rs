@@ -161,8 +161,8 @@ fn a_refused_intent_leaves_the_ids_alone() {
 }
 
 proptest! {
-    /// Whatever configuration passes validation, a snapshot is made of it or refused, and holds what
-    /// the module says of every snapshot.
+    /// Whatever configuration passes validation, a snapshot is made of it or refused, and holds
+    /// what the module says of every snapshot.
     #[test]
     fn every_snapshot_is_consistent(
         config in crate::arbitrary::config(),

@@ -10,7 +10,7 @@ use policy::delta::IntentDelta;
 use policy::intent::{HostIntent, PortIntent, PortMode, PortRole};
 use policy::lang;
 use proto::rpc::{PROTOCOL_VERSION, switch as rpc};
-use proto::{InterfaceName, Revision, Term, VethId, VlanId};
+use proto::{InterfaceName, PortId, Revision, Term, VethId, VlanId};
 
 use crate::event::{
     AttachRequest, Attachment, Counters, DetachRequest, Event, Hello, Message, PortReport, Push,
@@ -43,6 +43,9 @@ pub enum DecodeError {
     /// NIC numbers are 1..=32, each once.
     #[error("hello: NIC number {0} is out of range or listed twice, expected 1..32")]
     Nic(u32),
+    /// More vNICs than a host has ports for.
+    #[error("hello: {0} vNICs are plugged in, a host has {max} ports", max = PortId::COUNT)]
+    Attachments(usize),
     /// A hello that is not the first message.
     #[error("a second hello in one session")]
     SecondHello,
@@ -177,6 +180,9 @@ fn binding(of: &AclBinding) -> rpc::AclBinding {
 pub fn hello(address: String, hello: rpc::Hello) -> Result<Hello, DecodeError> {
     if hello.protocol != PROTOCOL_VERSION {
         return Err(DecodeError::Protocol(hello.protocol));
+    }
+    if hello.attachments.len() > PortId::COUNT {
+        return Err(DecodeError::Attachments(hello.attachments.len()));
     }
     let attachments: Result<Vec<_>, _> = hello.attachments.iter().map(attachment).collect();
     Ok(Hello {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use proto::rpc::operator::operator_client::OperatorClient;
 use proto::rpc::switch::switch_client::SwitchClient;
 use proto::rpc::switch::{self as rpc, from_dataplane, to_dataplane};
-use proto::rpc::{PROTOCOL_VERSION, operator};
+use proto::rpc::{PROTOCOL_VERSION, TO_DATAPLANE_LEN_MAX, operator};
 use supervisor::daemon::{self, DaemonError};
-use supervisor::listen::Listen;
+use supervisor::listen::{Listen, MESSAGE_LEN_MAX};
 use supervisor::options::Options;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -59,13 +59,15 @@ impl Supervisor {
 
     /// An operator.
     pub async fn operator(&self) -> Operator {
-        Operator(OperatorClient::new(connect(&self.admin).await.unwrap()))
+        let client = OperatorClient::new(connect(&self.admin).await.unwrap());
+        Operator(client.max_decoding_message_size(MESSAGE_LEN_MAX))
     }
 
     /// A host that says hello.
     pub async fn host(&self, hello: rpc::Hello) -> Host {
         let (sender, outgoing) = mpsc::channel(64);
-        let mut client = SwitchClient::new(connect(&self.dataplane).await.unwrap());
+        let mut client = SwitchClient::new(connect(&self.dataplane).await.unwrap())
+            .max_decoding_message_size(TO_DATAPLANE_LEN_MAX);
         let outgoing = ReceiverStream::new(outgoing);
         let incoming = client.session(outgoing).await.unwrap().into_inner();
         let mut host = Host { sender, incoming };
