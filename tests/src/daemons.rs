@@ -385,7 +385,8 @@ impl Deployment {
         self.lab.dir().join("admin.sock")
     }
 
-    fn cli(&self) -> Command {
+    /// `weft` with the supervisor's address and no words yet.
+    pub fn cli(&self) -> Command {
         let mut command = Command::new(self.programs.path(CLI));
         command.args(["--server", &unix(&self.admin_socket())]);
         command
@@ -399,10 +400,14 @@ impl Deployment {
     }
 }
 
-/// The rows of a table in JSON: an array, or the first array of an object.
+/// The rows of a table in JSON: an array, or the array of an object that has the most rows (beside
+/// it may stand a list of sentences).
 pub fn rows(table: &Value) -> impl Iterator<Item = &Value> {
     let array = match table {
-        Value::Object(fields) => fields.values().find_map(Value::as_array),
+        Value::Object(fields) => {
+            let rows = |array: &&Vec<Value>| array.iter().filter(|row| row.is_object()).count();
+            fields.values().filter_map(Value::as_array).max_by_key(rows)
+        }
         other => other.as_array(),
     };
     array.into_iter().flatten()
@@ -440,8 +445,9 @@ mod tests {
     #[test]
     fn rows_are_found_bare_and_wrapped() {
         assert_eq!(rows(&json!([1, 2])).count(), 2);
-        assert_eq!(rows(&json!({ "revision": 7, "modules": [1, 2, 3] })).count(), 3);
+        assert_eq!(rows(&json!({ "revision": 7, "modules": [{}, {}, {}] })).count(), 3);
         assert_eq!(rows(&json!("nothing")).count(), 0);
+        assert_eq!(rows(&json!({ "duplicates": ["a"], "entries": [{}, {}] })).count(), 2);
     }
 
     #[test]

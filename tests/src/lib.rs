@@ -23,6 +23,7 @@
 //! | [`traffic`], [`pinger`] | ping, TCP with its content compared, iperf3; a ping that goes on |
 //! | [`daemons`] | supervisor, dataplanes and CLI in a lab: all command lines of the product |
 //! | [`checks`] | counters of a dataplane, their conservation, and evidence when a test fails |
+//! | [`site`] | two hosts, five VMs: what most tests of the daemons run in |
 //! | [`report`], [`demo`], [`standing`] | what `lab demo` and `lab up` are made of |
 //!
 //! An end-to-end test is a few lines:
@@ -62,6 +63,7 @@ pub mod packet;
 pub mod pinger;
 pub mod process;
 pub mod report;
+pub mod site;
 pub mod sniff;
 pub mod standing;
 pub mod super_frame;

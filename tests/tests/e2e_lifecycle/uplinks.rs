@@ -1,0 +1,134 @@
+//! An uplink loses its link, or is deleted: its VMs move to the other one, and the physical network
+//! is told.
+
+use std::time::Duration;
+
+use proto::{EtherType, MacAddr, VlanId};
+use tests::frames::Header;
+use tests::link;
+use tests::site::{Site, Uplink, ip};
+use tests::sniff::Sniffer;
+use tests::traffic::ping_once;
+use tests::wait::{SOON, wait_for_ok};
+
+/// Answers in half a second: enough to be sure that traffic flows.
+const ANSWERS: usize = 50;
+
+/// The time in which traffic of a moved VM must be back.
+const RECOVERY_MAX: Duration = Duration::from_secs(1);
+
+/// MTU of the cables.
+const MTU: u16 = 1500;
+
+/// Both uplinks of `h1`, at the physical switch.
+const SWITCH_PORTS: [&str; 2] = ["h1-1", "h1-2"];
+
+fn vlan_10() -> VlanId {
+    VlanId::new(10_u16).expect("a VLAN")
+}
+
+/// Reverse ARP (RFC 903) of this address, with the tag of VLAN 10.
+fn is_announcement(frame: &[u8], mac: MacAddr) -> bool {
+    Header::read(frame).is_some_and(|header| {
+        header.src == mac && header.ethertype == EtherType::RARP && header.vid() == Some(10)
+    })
+}
+
+#[test]
+fn a_lost_link_moves_its_vms_within_a_second_and_tells_the_network() {
+    let mut site = Site::start();
+    let mac = site.identity("a").1;
+    let first = site.uplink_of("a");
+    let second = lose(&site, &first, mac);
+    // The link comes back: nobody moves for that.
+    link::up(site.ns("tor"), &first.switch_port).expect("up");
+    site.wait_link("h1", &first.nic, true);
+    assert_eq!(site.uplink_of("a"), second);
+    // And now the other one.
+    assert_eq!(lose(&site, &second, mac), first);
+    assert_without_uplinks(&site, &first);
+    for port in SWITCH_PORTS {
+        link::up(site.ns("tor"), port).expect("up");
+    }
+    site.assert_reaches("a", "c");
+    site.wait_all_up();
+    site.assert_healthy();
+}
+
+/// Takes the link of the uplink of `a` away, and checks what comes of it; gives the new one.
+fn lose(site: &Site, uplink: &Uplink, mac: MacAddr) -> Uplink {
+    let other = SWITCH_PORTS.into_iter().find(|port| *port != uplink.switch_port).expect("another");
+    let sniffer = Sniffer::start(site.ns("tor"), other).expect("a sniffer");
+    let mut pinger = site.pinger("a", "c");
+    pinger.wait_replies(ANSWERS).expect("answers");
+    link::down(site.ns("tor"), &uplink.switch_port).expect("down");
+    pinger.wait_replies(ANSWERS).expect("answers by the other uplink");
+    let outcome = pinger.finish().expect("a summary");
+    assert!(outcome.gap < RECOVERY_MAX, "{outcome:?}");
+    sniffer
+        .wait_count(1, SOON, |frame| is_announcement(frame, mac))
+        .expect("the address is announced");
+    let now = site.wait_moved("a", uplink);
+    assert_eq!(now.switch_port, other);
+    let learned = site.lab().switch("tor").expect("tor").lookup(vlan_10(), mac);
+    assert_eq!(learned.as_deref(), Some(other), "where the physical switch has a");
+    site.wait_event("link-down", &uplink.name);
+    site.wait_event("repinned", &site.identity("a").0);
+    assert_eq!(site.vnic("a")["status"], "up");
+    now
+}
+
+/// With both links gone VMs of the host still reach each other, and frames for others are dropped
+/// with the reason. `gone` is the one that still has its link; the other has lost it.
+fn assert_without_uplinks(site: &Site, gone: &Uplink) {
+    link::down(site.ns("tor"), &gone.switch_port).expect("down");
+    site.wait_link("h1", &gone.nic, false);
+    let drops = || site.port("h1", "a")["drops"]["no-uplink"].as_u64().unwrap_or_default();
+    let before = drops();
+    assert!(!ping_once(site.ns("a"), ip("c")).expect("ping"), "c answered without an uplink");
+    assert!(drops() > before, "no-uplink: {before} before, {} now", drops());
+    site.assert_reaches("a", "b");
+    assert_eq!(site.port("h1", "a")["pinned_to"], "");
+}
+
+#[test]
+fn a_deleted_uplink_goes_down_alone_and_comes_back_when_it_is_made_again() {
+    let mut site = Site::start();
+    let first = site.uplink_of("a");
+    let mut pinger = site.pinger("a", "c");
+    pinger.wait_replies(ANSWERS).expect("answers");
+    link::delete(site.ns("h1"), &first.nic).expect("deleted");
+    pinger.wait_replies(ANSWERS).expect("answers by the other uplink");
+    let outcome = pinger.finish().expect("a summary");
+    assert!(outcome.gap < RECOVERY_MAX, "{outcome:?}");
+    let second = site.wait_moved("a", &first);
+    site.wait_link("h1", &first.nic, false);
+    let kinds = ["port-vanished", "link-down"].map(|kind| (kind, first.name.as_str()));
+    wait_for_ok("an event", SOON, || {
+        let events = site.show("events").map_err(|error| error.to_string())?;
+        let told = tests::daemons::rows(&events)
+            .any(|event| kinds.iter().any(|(k, p)| event["kind"] == *k && event["port"] == *p));
+        if told { Ok(()) } else { Err(events.to_string()) }
+    })
+    .expect("the supervisor is told");
+
+    // A new cable; the physical switch does not listen on it, so the far end is ours.
+    let far_end = ("tor", "again");
+    link::cable((site.ns("h1"), &first.nic), (site.ns(far_end.0), far_end.1), MTU).expect("cable");
+    site.wait_link("h1", &first.nic, true);
+    let program = site.ns("h1").ip(&format!("-d link show dev {}", first.nic)).expect("ip");
+    assert!(program.contains("prog/xdp"), "{program}");
+    let sniffer = Sniffer::start(site.ns(far_end.0), far_end.1).expect("a sniffer");
+    link::down(site.ns("tor"), &second.switch_port).expect("down");
+    let mac = site.identity("a").1;
+    sniffer.wait_count(1, SOON, |frame| is_announcement(frame, mac)).expect("a is back on it");
+    assert_eq!(site.wait_moved("a", &second).name, first.name);
+    // Traffic of the VM too: it asks for c's address, or sends to it.
+    ping_once(site.ns("a"), ip("c")).expect("ping");
+    let of_a = |frame: &[u8]| {
+        Header::read(frame)
+            .is_some_and(|header| header.src == mac && header.ethertype != EtherType::RARP)
+    };
+    sniffer.wait_count(1, SOON, of_a).expect("its frames leave by the new cable");
+    site.assert_healthy();
+}
