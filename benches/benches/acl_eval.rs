@@ -1,15 +1,15 @@
 //! What an access list costs per frame, by number of rules: the curve must be flat.
 //!
-//! `cargo bench -p benches --bench acl_eval`. Lists are random 5-tuples: prefixes of 8 to 32 bits or
-//! hosts, half of the rules with a destination port or a range, a quarter with a source port. Frames
-//! take turns, 1,024 of them, so that no branch can be learned: `start`, `end` and `miss` match a
-//! rule of the first or the last tenth, or none. `wild` lists have random wildcards.
+//! `cargo bench -p benches --bench acl_eval`. Lists are random 5-tuples: prefixes of 8 to 32 bits
+//! or hosts, half of the rules with a destination port or a range, a quarter with a source port.
+//! Frames take turns, 1,024 of them, so that no branch can be learned: `start`, `end` and `miss`
+//! match a rule of the first or the last tenth, or none. `wild` lists have random wildcards.
 //!
-//! `acl_eval --count CASE RULES ROUNDS` evaluates and times nothing, for `valgrind --tool=callgrind`
+//! `acl_eval --count CASE RULES ROUNDS` evaluates and times nothing, for callgrind
 //! and `time` on machines whose clock is shared: the difference of two runs is what frames cost.
 //!
-//! User time and instructions per frame, the loop of the benchmark (16 instructions) included, on two
-//! shared virtual cores of an AMD EPYC at 2.6 GHz, the best of five runs:
+//! User time and instructions per frame, the loop of the benchmark (16 instructions) included, on
+//! two shared virtual cores of an AMD EPYC at 2.6 GHz, the best of five runs:
 //!
 //! | rules | start | end | mixed | miss | wild | tables |
 //! |---|---|---|---|---|---|---|

@@ -1,11 +1,11 @@
 //! What a look-up in the local table costs, by number of entries.
 //!
-//! `cargo bench -p benches --bench fib`. Entries are spread over 64 VLANs; 1,024 addresses are asked
-//! for in an order without a pattern: `hit` is in the table, `miss` differs in one bit.
+//! `cargo bench -p benches --bench fib`. Entries are spread over 64 VLANs; 1,024 addresses are
+//! asked for in an order without a pattern: `hit` is in the table, `miss` differs in one bit.
 //!
-//! Per look-up, the best of three runs, on two virtual cores of an AMD EPYC at 2.6 GHz that were busy
-//! with other work at the time: hit 4.9, 5.2 and 6.6 ns at 1, 1,000 and 100,000 entries, miss 4.0, 4.0
-//! and 5.2 ns.
+//! Per look-up, the best of three runs, on two virtual cores of an AMD EPYC at 2.6 GHz that were
+//! busy with other work at the time: hit 4.9, 5.2 and 6.6 ns at 1, 1,000 and 100,000 entries, miss
+//! 4.0, 4.0 and 5.2 ns.
 
 use std::hint::black_box;
 

@@ -1,8 +1,8 @@
 //! The local table: `(VLAN, MAC) -> vEthernet`, filled by attachment and never by traffic.
 //!
-//! One flat table with a seeded hash: a lookup takes a few ns up to 100,000 entries (`benches/fib.rs`),
-//! and a VM that chooses its neighbours' addresses cannot make it slow. Each host has its own; tables of two hosts are never
-//! compared here.
+//! One flat table with a seeded hash: a lookup takes a few ns up to 100,000 entries
+//! (`benches/fib.rs`), and a VM that chooses its neighbours' addresses cannot make it slow. Each
+//! host has its own; tables of two hosts are never compared here.
 
 use hashbrown::HashMap;
 use proto::{MacAddr, PortId, VlanId};

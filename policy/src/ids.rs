@@ -1,10 +1,10 @@
 //! Ids that outlive a snapshot: slots of ports and counters of rules.
 //!
-//! Counters, pins and devices are keyed by slot, match counters by [`RuleCounterId`]; both must mean
-//! the same port and the same entry after the next snapshot. Invariants: a name keeps its id as long
-//! as a snapshot has it, or it is reserved; an entry that says something else is another entry; an
-//! id that was given back rests as long as possible, and a counter at least until the next snapshot,
-//! before somebody else gets it.
+//! Counters, pins and devices are keyed by slot, match counters by [`RuleCounterId`]; both must
+//! mean the same port and the same entry after the next snapshot. Invariants: a name keeps its id
+//! as long as a snapshot has it, or it is reserved; an entry that says something else is another
+//! entry; an id that was given back rests as long as possible, and a counter at least until the
+//! next snapshot, before somebody else gets it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! The compiled, immutable state that a dataplane forwards by.
 //!
-//! Where it sits: the agent builds one from a [`HostIntent`](crate::HostIntent) and swaps it in as a
-//! whole; the forwarding core reads it. Invariants: every [`PortId`] inside a snapshot indexes
+//! Where it sits: the agent builds one from a [`HostIntent`](crate::HostIntent) and swaps it in as
+//! a whole; the forwarding core reads it. Invariants: every [`PortId`] inside a snapshot indexes
 //! [`Snapshot::port`]; every [`AclIndex`] indexes [`Snapshot::acl`]; the local table holds only
-//! vEthernets that are administratively up. Not here: link state, pins, counters. They change with traffic and
-//! cables, survive a swap, and are kept by the dataplane under the same stable ids.
+//! vEthernets that are administratively up. Not here: link state, pins, counters. They change with
+//! traffic and cables, survive a swap, and are kept by the dataplane under the same stable ids.
 
 mod build;
 

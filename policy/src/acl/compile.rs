@@ -1,23 +1,25 @@
 //! Access lists compiled to a structure whose cost hardly depends on the number of rules.
 //!
-//! Where it sits: [`Snapshot::build`](crate::Snapshot::build) compiles each list once, the core calls
-//! [`CompiledAcl::eval`] for each frame. Invariant: the outcome is that of the reference matcher for
-//! every frame (property tests). Not here: the tables (`tables`) and the search in them (`eval`).
+//! Where it sits: [`Snapshot::build`](crate::Snapshot::build) compiles each list once, the core
+//! calls [`CompiledAcl::eval`] for each frame. Invariant: the outcome is that of the reference
+//! matcher for every frame (property tests). Not here: the tables (`tables`) and the search in them
+//! (`eval`).
 //!
 //! # Why bit vectors
 //!
-//! A decision tree or a tuple space is fast on friendly lists, but a user can write lists that make a
-//! tree copy rules without end, or give each rule a tuple of its own: random prefix lengths and
-//! wildcards that are not contiguous do. Bit vectors have no such list: the cost is two look-ups for
-//! each two bytes of the key that some rule asks about, then an AND over 256 rules at a time; memory
-//! has a fixed bound (see `tables`). A list of which the outcome is constant, such as `permit ip any
-//! any`, has no tables at all.
+//! A decision tree or a tuple space is fast on friendly lists, but a user can write lists that make
+//! a tree copy rules without end, or give each rule a tuple of its own: random prefix lengths and
+//! wildcards that are not contiguous do. Bit vectors have no such list: the cost is two look-ups
+//! for each two bytes of the key that some rule asks about, then an AND over 256 rules at a time;
+//! memory has a fixed bound (see `tables`). A list of which the outcome is constant, such as
+//! `permit ip any any`, has no tables at all.
 //!
-//! Measured (`benches/acl_eval.rs`; random 5-tuples that overlap, frames that hit any of the rules):
-//! 17 ns and 218 instructions at 10 rules, 21 ns and 239 at 100, 30 ns and 437 at 1,000, 51 ns and 491
-//! at 4,000. Compiling 1,000 rules takes 7 ms. At 100 rules, when checks of bounds still made it 305
-//! instructions, other layouts took more: words one by one 447; with a summary of the words 479, because
-//! rules that overlap leave most words to be looked at; a trie of bytes for each whole field 525.
+//! Measured (`benches/acl_eval.rs`; random 5-tuples that overlap, frames that hit any of the
+//! rules): 17 ns and 218 instructions at 10 rules, 21 ns and 239 at 100, 30 ns and 437 at 1,000, 51
+//! ns and 491 at 4,000. Compiling 1,000 rules takes 7 ms. At 100 rules, when checks of bounds still
+//! made it 305 instructions, other layouts took more: words one by one 447; with a summary of the
+//! words 479, because rules that overlap leave most words to be looked at; a trie of bytes for each
+//! whole field 525.
 
 use proto::VlanId;
 use proto::frame::{FrameKey, L3};
@@ -88,8 +90,9 @@ enum Search {
 }
 
 impl CompiledAcl {
-    /// How many rules a list may have. Its tables stay below 64 MiB even when every rule asks about
-    /// everything with wildcards and ranges that have nothing in common.
+    /// How many rules a list may have. So many random rules have tables of 12 MiB; lists made to be as
+    /// large as they can, with a range of its own on both ports in every rule and every chunk cut
+    /// in bytes, stay below 70 MiB for IPv4 and 200 MiB for IPv6.
     pub const RULES_MAX: usize = 16_384;
 
     /// Compiles a list; `ids` gives its entries their counters, and 0 the one of the implicit deny.
@@ -157,8 +160,8 @@ impl CompiledAcl {
 
     /// The first rule that matches a frame of `vlan`, else the implicit deny.
     ///
-    /// The caller chooses the list by what the frame is; for a frame that the list does not speak of
-    /// the outcome is the implicit deny.
+    /// The caller chooses the list by what the frame is; for a frame that the list does not speak
+    /// of the outcome is the implicit deny.
     #[must_use]
     #[inline]
     pub fn eval(&self, key: &FrameKey, vlan: VlanId) -> Decision {

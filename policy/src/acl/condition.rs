@@ -2,12 +2,12 @@
 //!
 //! The classifier reads a key as a few *fields* and looks them up in chunks of two bytes. So here a
 //! rule is written the same way: for each field the values that it accepts, as a union of few
-//! [`Product`]s, each a set of values for every byte. All conditions of the language fit exactly: an
-//! address with any wildcard is one product, a port range at most three.
+//! [`Product`]s, each a set of values for every byte. All conditions of the language fit exactly:
+//! an address with any wildcard is one product, a port range at most three.
 //!
 //! Where it sits: `eval` cuts the key of a frame in chunks, this file says what a rule asks, in the
-//! order and with the widths that [`field`] gives; `tables` knows nothing of their meaning. Not here:
-//! which rule wins.
+//! order and with the widths that [`field`] gives; `tables` knows nothing of their meaning. Not
+//! here: which rule wins.
 
 use proto::{IpProto, MacAddr};
 
@@ -20,8 +20,8 @@ pub(super) mod field {
     use super::AclKind;
 
     /// Source address, destination address, then the fields of L4: source port or ICMP type,
-    /// destination port or ICMP code, shape, TCP flags in the low byte. The high byte of the shape is
-    /// the protocol, the low byte is made of the constants below.
+    /// destination port or ICMP code, shape, TCP flags in the low byte. The high byte of the shape
+    /// is the protocol, the low byte is made of the constants below.
     pub(in crate::acl) const IPV4: [usize; 6] = [4, 4, 2, 2, 2, 2];
     /// As [`IPV4`], with longer addresses.
     pub(in crate::acl) const IPV6: [usize; 6] = [16, 16, 2, 2, 2, 2];

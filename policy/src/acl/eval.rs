@@ -1,13 +1,13 @@
 //! The search in a compiled list: per frame, without allocation, lock or panic.
 //!
-//! For each chunk of two bytes that some rule asks about, two look-ups give the class of the frame's
-//! value, and the class a row: a bit for each entry of the list that accepts the value. The AND of the
-//! rows has a bit for each entry that matches, and the lowest one is the first match. Rows are read in
-//! groups of words. Long rows have summaries, a bit for each of the following groups that is not zero,
-//! so that only groups in which every row has something are looked at.
+//! For each chunk of two bytes that some rule asks about, two look-ups give the class of the
+//! frame's value, and the class a row: a bit for each entry of the list that accepts the value. The
+//! AND of the rows has a bit for each entry that matches, and the lowest one is the first match.
+//! Rows are read in groups of words. Long rows have summaries, a bit for each of the following
+//! groups that is not zero, so that only groups in which every row has something are looked at.
 //!
-//! Where it sits: [`CompiledAcl::eval`](super::CompiledAcl::eval) calls it; `tables` lays out what is
-//! searched. Invariants: every position in the tables is in range; should one not be, the frame
+//! Where it sits: [`CompiledAcl::eval`](super::CompiledAcl::eval) calls it; `tables` lays out what
+//! is searched. Invariants: every position in the tables is in range; should one not be, the frame
 //! matches no entry.
 
 #![cfg_attr(
@@ -84,8 +84,8 @@ pub(super) const fn mac_chunks(key: &FrameKey, vlan: VlanId) -> [u16; field::MAC
 }
 
 impl Tables {
-    /// The first entry that accepts all chunks. `PIECES` is twice `CHUNKS`: the most pieces that they
-    /// can be cut in.
+    /// The first entry that accepts all chunks. `PIECES` is twice `CHUNKS`: the most pieces that
+    /// they can be cut in.
     #[inline]
     pub(super) fn first<const CHUNKS: usize, const PIECES: usize>(
         &self,
@@ -125,7 +125,8 @@ impl Tables {
 
     /// The first bit that is set in the rows of all classes.
     ///
-    /// For the usual numbers of rows there is code of its own, in which nothing is left of the loop.
+    /// For the usual numbers of rows there is code of its own, in which nothing is left of the
+    /// loop.
     #[inline]
     fn search(&self, classes: &[usize]) -> Option<usize> {
         match self.rows.len() {

@@ -1,8 +1,8 @@
 //! From what entries accept in one chunk of a key to pages that find the class of a value.
 //!
-//! Values that the same entries accept are in one *class*; [`Classes`] has a row for each, a bit for
-//! each entry. A chunk is looked up in two steps, high byte then low byte, the second in one of at most
-//! 256 [`Pages`].
+//! Values that the same entries accept are in one *class*; [`Classes`] has a row for each, a bit
+//! for each entry. A chunk is looked up in two steps, high byte then low byte, the second in one of
+//! at most 256 [`Pages`].
 //!
 //! Where it sits: `tables` builds pages for each piece of a key and joins classes. Invariant: there
 //! are no more classes than the caller allows; building stops when there would be.

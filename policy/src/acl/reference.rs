@@ -1,16 +1,16 @@
 //! The plain first-match list: slow, and obviously right.
 //!
-//! Where it sits: the compiled form is tested against it on random lists and frames. Semantics that a
-//! reader may wonder about:
+//! Where it sits: the compiled form is tested against it on random lists and frames. Semantics that
+//! a reader may wonder about:
 //!
 //! * An IPv4 rule matches IPv4 frames only, an IPv6 rule IPv6 frames only, a MAC rule all others.
-//! * A rule that asks for ports, flags or an ICMP type matches only a frame that shows them. A later
-//!   fragment, or a header cut short, shows none: it falls through to the rules that ask for less, and
-//!   to the implicit deny. So a fragment cannot slip through a permit that was meant for one port, as
-//!   it does in IOS, where such a permit lets later fragments pass on their addresses. A deny that
-//!   asks for a port does not stop them either, as in IOS: `deny ... fragments` does.
-//! * Ports are those of TCP, UDP and SCTP, flags those of TCP, a type that of ICMP (IPv4) or ICMPv6,
-//!   also when the rule does not say the protocol.
+//! * A rule that asks for ports, flags or an ICMP type matches only a frame that shows them. A
+//!   later fragment, or a header cut short, shows none: it falls through to the rules that ask for
+//!   less, and to the implicit deny. So a fragment cannot slip through a permit that was meant for
+//!   one port, as it does in IOS, where such a permit lets later fragments pass on their addresses.
+//!   A deny that asks for a port does not stop them either, as in IOS: `deny ... fragments` does.
+//! * Ports are those of TCP, UDP and SCTP, flags those of TCP, a type that of ICMP (IPv4) or
+//!   ICMPv6, also when the rule does not say the protocol.
 //! * `fragments` matches later fragments only.
 
 use proto::frame::{Fragment, FrameKey, L3};

@@ -10,10 +10,10 @@
 //!
 //! # Bounds
 //!
-//! A piece has at most 256 pages of 512 bytes, and rows of `rows_bytes_max`. A chunk that would need
-//! more (thousands of rules with wildcards that are not contiguous) becomes two pieces of one byte,
-//! which have 256 classes at most. A port range is no product of bytes, so a rule with ranges then
-//! becomes up to three entries for each port that is cut; they stand together.
+//! A piece has at most 256 pages of 512 bytes, and rows of `rows_bytes_max`. A chunk that would
+//! need more (thousands of rules with wildcards that are not contiguous) becomes two pieces of one
+//! byte, which have 256 classes at most. A port range is no product of bytes, so a rule with ranges
+//! then becomes up to three entries for each port that is cut; they stand together.
 
 use super::condition::{ByteSet, Condition, field};
 use super::pages::{Ask, Bits, Classes, GROUP_LEN, Pages, TooLarge, groups};
@@ -22,8 +22,8 @@ use super::pages::{Ask, Bits, Classes, GROUP_LEN, Pages, TooLarge, groups};
 /// fields of the rules overlap, a summary rules out little.
 const PLAIN_GROUPS_MAX: usize = 8;
 
-/// A long row is made of blocks: a group of which the first word is a summary, where bit `n` says that
-/// group `n` behind it is not zero, and 64 groups. The last block may be shorter.
+/// A long row is made of blocks: a group of which the first word is a summary, where bit `n` says
+/// that group `n` behind it is not zero, and 64 groups. The last block may be shorter.
 pub(super) const BLOCK_LEN: usize = 65;
 
 /// What the rows of one piece or join may take: 4,000 rules on random hosts need 4 MiB.

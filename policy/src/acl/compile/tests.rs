@@ -249,7 +249,9 @@ proptest! {
     /// Rows of one group of words, of several, and joins.
     #[test]
     fn long_lists_are_first_match(
-        kind in arbitrary::acl_kind(), seed in vec(any::<(u64, u64)>(), 200..400), f in variations(),
+        kind in arbitrary::acl_kind(),
+        seed in vec(any::<(u64, u64)>(), 200..400),
+        f in variations(),
     ) {
         let rules = seed.into_iter().map(|(a, b)| random_rule(kind, a, b));
         check_list(&list(kind, rules), &f)?;
