@@ -84,14 +84,6 @@ struct Prepared {
     hosts: Vec<(ModuleRecord, Arc<HostIntent>, bool)>,
 }
 
-impl Prepared {
-    /// What the hosts would refuse.
-    fn dry_run(&self) -> Vec<Problem> {
-        let changed = self.hosts.iter().filter(|(_, _, changes)| *changes);
-        changed.flat_map(|(record, intent, _)| compile::dry_run(record, intent)).collect()
-    }
-}
-
 impl State {
     /// An operator applies configuration.
     pub(crate) fn apply(
@@ -114,7 +106,7 @@ impl State {
         let mut draft = Draft::new(RevisionKind::Config, apply.comment.clone());
         draft.config = Some(Arc::new(config));
         let prepared = self.prepare(draft);
-        let problems = prepared.dry_run();
+        let problems = self.dry_run(&prepared);
         if !problems.is_empty() {
             return reply(ApplyOutcome { problems, ..Default::default() });
         }
@@ -157,9 +149,29 @@ impl State {
         let empty = Config::default();
         let base = if apply.replace { &empty } else { &*self.config };
         let config = validate::check(base, &apply.text)?.config;
-        let mut problems = compile::check_config(&config, &compile::attached(&self.bindings));
+        let attached = compile::attached(&self.bindings);
+        let mut problems = compile::check_config(&config, &attached);
+        if !problems.is_empty() {
+            let before = compile::check_config(&self.config, &attached);
+            problems.retain(|problem| !is_among(&before, problem));
+        }
         problems.extend(too_long(&config));
         if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// What the hosts would refuse. What a host would refuse as it is already, because of what it says
+    /// is plugged in at it, is no reason against a change: else one host could lock everybody out.
+    fn dry_run(&self, prepared: &Prepared) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (record, intent, _) in prepared.hosts.iter().filter(|(_, _, changes)| *changes) {
+            let mut found = compile::dry_run(record, intent);
+            if let Some(module) = self.modules.get(&record.module).filter(|_| !found.is_empty()) {
+                let before = compile::dry_run(record, &module.intent);
+                found.retain(|problem| !is_among(&before, problem));
+            }
+            problems.append(&mut found);
+        }
+        problems
     }
 
     /// Commits a draft about vNICs after asking whether it may be.
@@ -170,7 +182,7 @@ impl State {
         let mut problems: Vec<Problem> =
             prepared.draft.bindings.values().filter_map(check).collect();
         if problems.is_empty() {
-            problems = prepared.dry_run();
+            problems = self.dry_run(&prepared);
         }
         if problems.is_empty() { Ok(self.install(now, prepared)) } else { Err(problems) }
     }
@@ -271,6 +283,11 @@ impl State {
         }
         changes
     }
+}
+
+/// Whether a problem was there before, wherever a text may have touched it.
+fn is_among(before: &[Problem], problem: &Problem) -> bool {
+    before.iter().any(|old| old.path == problem.path && old.message == problem.message)
 }
 
 /// What speaks against a configuration that no text could bring back: it is kept as text, and would be

@@ -94,16 +94,18 @@ async fn a_host_that_claims_what_cannot_be_does_not_lock_the_operator_out() {
     let supervisor = Supervisor::start(directory.path()).await;
     let operator = supervisor.operator().await;
     operator.apply("port-profile type vethernet P\n  no shutdown\n  state enabled\n").await;
-    // One address twice in one VLAN of one host: such a state cannot be built.
-    let attachments =
-        vec![attachment(1, "vm1"), with_mac(2, "vm2", MacAddr::from_u64(0x0200_0000_0001))];
+    // One address twice in one VLAN of one host, and a profile that is not there.
+    let same = with_mac(2, "vm2", MacAddr::from_u64(0x0200_0000_0001));
+    let foreign = rpc::Attachment { profile: "NONE".to_owned(), ..attachment(3, "vm3") };
+    let attachments = vec![attachment(1, "vm1"), same, foreign];
     let mut host = supervisor.host(rpc::Hello { attachments, ..hello(1) }).await;
     host.welcome().await;
-    let (revision, intent) = host.full().await;
-    host.applied(revision).await;
-    assert_eq!(intent.ports.len(), 1, "{:?}", intent.ports);
+    let (revision, _) = host.full().await;
+    host.rejected(revision, "one address twice").await;
     operator.apply("vlan 99\n").await;
     operator.apply("port-profile P\n  mtu 9000\n").await;
+    let reply = operator.try_apply("no port-profile P\n").await;
+    assert!(reply.problems[0].message.contains("in use by Vethernet1"), "{:?}", reply.problems);
     supervisor.stop().await;
 }
 
