@@ -4,6 +4,7 @@
 //! A push is decoded whole or refused whole, with every problem it has. Invariant: nothing that a
 //! supervisor can send panics here; whatever passes is still checked again by `Snapshot::build`.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use policy::acl::{Acl, AclKind};
@@ -13,15 +14,26 @@ use policy::{Problem, VlanSet, lang};
 use proto::rpc::switch as rpc;
 use proto::{InterfaceName, MacAddr, Revision, VlanId};
 
+/// How far ahead of the revision that is held a push may be. A supervisor takes a host that is further
+/// ahead of it for one that is not its own, so such a number would end all dealings with it.
+const LEAD_MAX: u64 = 1 << 32;
+/// The most problems that are told of a refused push.
+const PROBLEMS_MAX: usize = 64;
+
 /// The state that a push leads to: the whole one it carries, or `held` with its difference applied.
 ///
 /// # Errors
-/// A difference to another revision than the one held, or no body at all: one problem that says so.
+/// A difference to another revision than the one held, a number that cannot be, or no body at all: one
+/// problem that says so.
 pub fn resulting_intent(
     push: rpc::Push,
     held: Revision,
     intent: &rpc::HostIntent,
 ) -> Result<rpc::HostIntent, Vec<Problem>> {
+    if push.revision.saturating_sub(held.get()) > LEAD_MAX {
+        let message = format!("revision {} is far beyond {held}, which is held", push.revision);
+        return Err(vec![problem("", message)]);
+    }
     match push.body {
         Some(rpc::push::Body::Full(full)) => Ok(full),
         Some(rpc::push::Body::Delta(delta)) if delta.base_revision == held.get() => {
@@ -37,22 +49,27 @@ pub fn resulting_intent(
 
 /// `intent` with the difference applied: removals first, then what was added or changed.
 fn with_delta(mut intent: rpc::HostIntent, delta: rpc::HostDelta) -> rpc::HostIntent {
-    let vlan_goes =
-        |id: u32| delta.removed_vlans.contains(&id) || delta.vlans.iter().any(|v| v.id == id);
-    intent.vlans.retain(|v| !vlan_goes(v.id));
-    let list_goes = |name: &str| {
-        delta.removed_access_lists.iter().any(|n| n == name)
-            || delta.access_lists.iter().any(|a| a.name == name)
-    };
-    intent.access_lists.retain(|a| !list_goes(&a.name));
-    let port_goes = |name: &str| {
-        delta.removed_ports.iter().any(|n| n == name) || delta.ports.iter().any(|p| p.name == name)
-    };
-    intent.ports.retain(|p| !port_goes(&p.name));
+    // Sets: a state has thousands of each, and who pushes is not trusted to be brief.
+    let (vlans, lists, ports) = (&delta.vlans, &delta.access_lists, &delta.ports);
+    let gone: HashSet<u32> =
+        delta.removed_vlans.iter().copied().chain(vlans.iter().map(|v| v.id)).collect();
+    intent.vlans.retain(|v| !gone.contains(&v.id));
+    let gone = names(&delta.removed_access_lists, lists.iter().map(|list| &list.name));
+    intent.access_lists.retain(|list| !gone.contains(list.name.as_str()));
+    let gone = names(&delta.removed_ports, ports.iter().map(|port| &port.name));
+    intent.ports.retain(|port| !gone.contains(port.name.as_str()));
     intent.vlans.extend(delta.vlans);
     intent.access_lists.extend(delta.access_lists);
     intent.ports.extend(delta.ports);
     intent
+}
+
+/// What is removed and what is replaced.
+fn names<'n>(
+    removed: &'n [String],
+    replaced: impl Iterator<Item = &'n String>,
+) -> HashSet<&'n str> {
+    removed.iter().chain(replaced).map(String::as_str).collect()
 }
 
 /// The policy value of a host's whole state.
@@ -64,13 +81,22 @@ pub fn host_intent(message: &rpc::HostIntent) -> Result<HostIntent, Vec<Problem>
     let mut intent = HostIntent::default();
     for vlan in &message.vlans {
         match VlanId::new(vlan.id) {
-            Ok(id) => drop(intent.vlans.insert(id, vlan.name.clone())),
+            Ok(id) => {
+                if intent.vlans.insert(id, vlan.name.clone()).is_some() {
+                    problems.push(problem("vlan", format!("VLAN {id} is listed twice")));
+                }
+            }
             Err(e) => problems.push(problem("vlan", e)),
         }
     }
     for list in &message.access_lists {
         match access_list(list) {
-            Ok((name, acl)) => drop(intent.acls.insert(name, acl)),
+            Ok((name, acl)) => {
+                let path = format!("{} access-list {name}", acl.kind);
+                if intent.acls.insert(name, acl).is_some() {
+                    problems.push(problem(&path, "the list is there twice"));
+                }
+            }
             Err(mut more) => problems.append(&mut more),
         }
     }
@@ -190,11 +216,12 @@ fn binding(message: Option<&rpc::AclBinding>) -> Result<AclBinding, String> {
     Ok(AclBinding { mac: name(&message.mac)?, ip: name(&message.ip)?, ipv6: name(&message.ipv6)? })
 }
 
-/// The problems of a refused push, as they go back to the supervisor.
+/// The problems of a refused push, as they go back to the supervisor: the first of them.
 #[must_use]
 pub fn rejected(revision: Revision, problems: &[Problem]) -> rpc::Rejected {
     let problems = problems
         .iter()
+        .take(PROBLEMS_MAX)
         .map(|p| rpc::Problem { path: p.path.clone(), message: p.message.clone() })
         .collect();
     rpc::Rejected { revision: revision.get(), problems }
@@ -230,3 +257,6 @@ fn problem(path: &str, message: impl Display) -> Problem {
 fn text(error: impl Display) -> String {
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests;

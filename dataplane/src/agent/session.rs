@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proto::rpc::switch;
 use proto::rpc::switch::switch_client::SwitchClient;
+use proto::rpc::{FROM_DATAPLANE_LEN_MAX, TO_DATAPLANE_LEN_MAX};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -115,7 +116,10 @@ async fn session(
     let (sender, outgoing) = mpsc::channel::<switch::FromDataplane>(OUTGOING_MAX);
     let up = Event::SessionUp { supervisor: supervisor.to_owned(), sender };
     events.send(up).map_err(|_| "the daemon is stopping".to_owned())?;
-    let reply = SwitchClient::new(channel).session(ReceiverStream::new(outgoing)).await;
+    let mut client = SwitchClient::new(channel)
+        .max_decoding_message_size(TO_DATAPLANE_LEN_MAX)
+        .max_encoding_message_size(FROM_DATAPLANE_LEN_MAX);
+    let reply = client.session(ReceiverStream::new(outgoing)).await;
     let mut incoming = reply?.into_inner();
     loop {
         match tokio::time::timeout(SILENCE_MAX, incoming.next()).await {
