@@ -6,6 +6,7 @@
 //! 1. [`Store::commit`] returns only when the transaction is on disk (redb's immediate durability).
 //! 2. A transaction is in the file whole or not at all.
 //! 3. The term grows with every opening, and is on disk before it is used.
+//! 4. Nothing is taken from a file whose checksums do not hold: it is refused, and left as it is.
 //!
 //! Not here: what may be committed (`commit.rs`). After a failed write nobody knows what is on
 //! disk, so the process ends and the next one reads.
@@ -13,6 +14,7 @@
 pub mod record;
 
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use proto::Revision;
@@ -20,6 +22,7 @@ use redb::{
     Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
     TableDefinition, WriteTransaction,
 };
+use tracing::warn;
 
 use record::{RecordError, Saved, Transaction};
 
@@ -113,12 +116,12 @@ impl Store {
         fs::create_dir_all(directory).map_err(unusable)?;
         let path = directory.join(FILE_NAME);
         let is_new = !path.exists();
-        let database = Database::create(&path).map_err(|e| open_error(&path, e))?;
         if is_new {
+            drop(Database::create(&path).map_err(|e| open_error(&path, e))?);
             // The name of a new file is durable only when its directory is.
             fs::File::open(directory).and_then(|d| d.sync_all()).map_err(unusable)?;
         }
-        let store = Self { path, database };
+        let store = Self { database: open_verified(&path)?, path };
         store.begin_term()?;
         let saved = store.load()?;
         Ok((store, saved))
@@ -263,6 +266,28 @@ impl Store {
 
     fn damaged(&self, what: String, error: &RecordError) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), detail: format!("{what}: {error}") }
+    }
+}
+
+/// Opens a file that exists, and reads all of it against its checksums: redb on its own does so only
+/// after a crash, and would take the flipped bits of a bad disk for a configuration. An empty file
+/// is refused too, which redb would fill with an empty store.
+fn open_verified(path: &Path) -> Result<Database, StoreError> {
+    let open = || {
+        let mut database = Database::open(path)?;
+        if !database.check_integrity()? {
+            warn!("{}: the list of free pages was rebuilt", path.display());
+        }
+        Ok(database)
+    };
+    // redb (4.4) reads its list of free pages before anything has verified it, and panics at one
+    // that makes no sense. What it had open is dropped, and the file is as it was.
+    match panic::catch_unwind(AssertUnwindSafe(open)) {
+        Ok(outcome) => outcome.map_err(|e| open_error(path, e)),
+        Err(_) => {
+            let detail = "its pages contradict each other".to_owned();
+            Err(StoreError::Damaged { path: path.to_owned(), detail })
+        }
     }
 }
 

@@ -155,3 +155,53 @@ fn history_is_bounded() {
     assert_eq!(store.config_at(Revision::new(3)).unwrap(), None);
     assert!(store.config_at(Revision::new(4)).unwrap().is_some());
 }
+
+/// A store with twenty revisions, its bytes, and what is in it but for the term.
+fn filled(directory: &Path) -> (Vec<u8>, Saved) {
+    let (store, _) = Store::open(directory).unwrap();
+    for n in 1..=20 {
+        let mut change = transaction(u64::from(n), Some(&format!("vlan {n}\n").repeat(50)));
+        change.bindings = vec![binding(n, Some(3))];
+        change.modules = vec![module(3)];
+        store.commit(&change).unwrap();
+    }
+    drop(store);
+    let whole = fs::read(directory.join(FILE_NAME)).unwrap();
+    (whole, Saved { term: 0, ..reopen(directory) })
+}
+
+#[test]
+fn a_file_cut_anywhere_is_refused_and_an_empty_one_is_no_new_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE_NAME);
+    let (whole, _) = filled(directory.path());
+    let lens = [0, 1, 8, 63, 64, 320, 4095, 4096, whole.len() / 2, whole.len() - 1];
+    for len in lens {
+        fs::write(&path, &whole[..len]).unwrap();
+        let error = Store::open(directory.path()).expect_err("a cut file");
+        assert!(matches!(error, StoreError::Damaged { .. }), "cut at {len}: {error:?}");
+        assert_eq!(fs::read(&path).unwrap(), &whole[..len], "the evidence of cut {len} is gone");
+    }
+}
+
+/// redb itself takes most flipped bits of a file that was closed cleanly for data, and panics at
+/// some.
+#[test]
+fn a_flipped_bit_is_refused_or_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE_NAME);
+    let (whole, expected) = filled(directory.path());
+    let used: Vec<_> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    let mut refused = 0;
+    for at in (0..320).chain(used.iter().copied().step_by(used.len() / 700)) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        fs::write(&path, &flipped).unwrap();
+        match Store::open(directory.path()) {
+            Ok((_, saved)) => assert_eq!(Saved { term: 0, ..saved }, expected, "byte {at}"),
+            Err(StoreError::Damaged { .. }) => refused += 1,
+            Err(error) => panic!("byte {at}: {error:?}"),
+        }
+    }
+    assert!(refused > 100, "only {refused} were refused");
+}
