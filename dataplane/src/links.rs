@@ -1,5 +1,5 @@
-//! Link events of this host, from rtnetlink: a carrier that comes or goes, an interface that is
-//! created or deleted.
+//! Link events of this host, from rtnetlink: a carrier that comes or goes, an MTU that changes, an
+//! interface that is created or deleted.
 //!
 //! Not by sysfs: `/sys/class/net` shows the network namespace it was mounted in, which need not be
 //! ours.
@@ -58,32 +58,44 @@ pub async fn watch(events: Sender<Event>) -> Result<(), LinksError> {
     Err(LinksError::Ended)
 }
 
+/// A link as it was seen last.
+#[derive(Clone, PartialEq)]
+struct Seen {
+    ifname: String,
+    up: bool,
+    mtu_bytes: Option<u32>,
+}
+
 /// False when nobody listens any more.
 fn tell(
     events: &Sender<Event>,
-    state: &mut BTreeMap<u32, (String, bool)>,
+    state: &mut BTreeMap<u32, Seen>,
     link: &LinkMessage,
     exists: bool,
 ) -> bool {
     let Some(ifname) = name_of(link) else { return true };
     let up = exists && link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
-    let now = (ifname.clone(), up);
+    let mtu_bytes = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Mtu(mtu_bytes) if exists => Some(*mtu_bytes),
+        _ => None,
+    });
+    let now = Seen { ifname: ifname.clone(), up, mtu_bytes };
     let before = if exists {
         state.insert(link.header.index, now.clone())
     } else {
         state.remove(&link.header.index)
     };
     // A renamed link is gone under its old name.
-    if let Some((old_name, true)) = &before
-        && *old_name != ifname
-        && events.send(Event::Link { ifname: old_name.clone(), up: false }).is_err()
+    if let Some(Seen { ifname: old, up: true, .. }) = &before
+        && *old != ifname
+        && events.send(Event::Link { ifname: old.clone(), up: false, mtu_bytes: None }).is_err()
     {
         return false;
     }
     if before.as_ref() == Some(&now) {
         return true;
     }
-    events.send(Event::Link { ifname, up }).is_ok()
+    events.send(Event::Link { ifname, up, mtu_bytes }).is_ok()
 }
 
 fn name_of(link: &LinkMessage) -> Option<String> {

@@ -108,10 +108,18 @@ impl<C: Chassis> Control<C> {
         self.say(switch::from_dataplane::Body::Rejected(rejected));
     }
 
-    /// The carrier of a netdev changed.
-    pub(super) fn link(&mut self, ifname: &str, up: bool) {
-        let Some(uplink) = self.uplinks.values_mut().find(|u| u.ifname == ifname) else { return };
+    /// The carrier or the MTU of a netdev changed.
+    pub(super) fn link(&mut self, ifname: &str, up: bool, mtu_bytes: Option<u32>) {
+        let mut uplinks = self.uplinks.iter();
+        let Some(nic) = uplinks.find(|(_, u)| u.ifname == ifname).map(|(nic, _)| *nic) else {
+            return;
+        };
+        self.resize_uplink(nic, mtu_bytes);
+        let Some(uplink) = self.uplinks.get_mut(&nic) else { return };
         if uplink.carrier == up {
+            self.reconcile_uplinks();
+            self.refresh_team();
+            self.report_soon = true;
             return;
         }
         uplink.carrier = up;

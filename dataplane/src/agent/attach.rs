@@ -416,12 +416,9 @@ impl<C: Chassis> Control<C> {
             _ => policy.map_or(MTU_DEFAULT_BYTES, |p| p.mtu_bytes),
         };
         match saved.kind.as_str() {
-            "afxdp" => Device::Afxdp {
-                ifname: saved.ifname.clone(),
-                uplink: false,
-                mtu_bytes,
-                host_traffic: false,
-            },
+            "afxdp" => {
+                Device::Afxdp { ifname: saved.ifname.clone(), uplink: false, host_traffic: false }
+            }
             _ => Device::Tap {
                 ifname: saved.ifname.clone(),
                 netns: saved.netns.clone(),

@@ -32,8 +32,6 @@ pub enum Device {
         ifname: String,
         /// A physical NIC rather than a VM's veth.
         uplink: bool,
-        /// Its MTU: frames up to it must fit.
-        mtu_bytes: u16,
         /// Frames for the interface's own MAC stay with the kernel.
         host_traffic: bool,
     },

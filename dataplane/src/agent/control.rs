@@ -165,7 +165,7 @@ impl<C: Chassis> Control<C> {
             }
             Event::PortGone { port, reason } => self.port_gone(port, &reason),
             Event::BpduGuard { port } => self.bpdu_guard(port),
-            Event::Link { ifname, up } => self.link(&ifname, up),
+            Event::Link { ifname, up, mtu_bytes } => self.link(&ifname, up, mtu_bytes),
             Event::AclLog(matched) => self.acl_log(&matched),
             Event::Stop => {}
         }

@@ -85,12 +85,14 @@ pub enum Event {
         /// The port.
         port: PortId,
     },
-    /// The carrier of a netdev of this host changed, or the netdev came or went.
+    /// The carrier or the MTU of a netdev of this host changed, or the netdev came or went.
     Link {
         /// The netdev.
         ifname: String,
         /// Exists, is up and has carrier.
         up: bool,
+        /// Its MTU; `None` when it does not exist.
+        mtu_bytes: Option<u32>,
     },
     /// A rule with `log` matched.
     AclLog(Box<AclMatch>),
@@ -109,7 +111,9 @@ impl fmt::Debug for Event {
             Self::Status(_) => f.write_str("Status"),
             Self::PortGone { port, reason } => write!(f, "PortGone({port:?}, {reason})"),
             Self::BpduGuard { port } => write!(f, "BpduGuard({port:?})"),
-            Self::Link { ifname, up } => write!(f, "Link({ifname}, {up})"),
+            Self::Link { ifname, up, mtu_bytes } => {
+                write!(f, "Link({ifname}, {up}, {mtu_bytes:?})")
+            }
             Self::AclLog(matched) => write!(f, "AclLog({matched:?})"),
             Self::Stop => f.write_str("Stop"),
         }

@@ -140,9 +140,20 @@ impl<C: Chassis> Control<C> {
             Some(Uplink { state: UplinkState::Closed { reason, .. }, .. }) => {
                 (false, reason.clone())
             }
-            Some(uplink) if uplink.is_open() && uplink.carrier => (true, String::new()),
+            Some(uplink) if uplink.is_open() && uplink.carrier => (true, self.short_mtu(uplink)),
             Some(_) => (false, "link not connected".to_owned()),
             None => (false, "no such device on this host".to_owned()),
+        }
+    }
+
+    /// What to say of a NIC that cannot carry the longest frame its port may.
+    fn short_mtu(&self, uplink: &Uplink) -> String {
+        let port = uplink.slot().and_then(|slot| self.snapshot.port(slot));
+        match (uplink.mtu_bytes, port.map(|port| u32::from(port.mtu_bytes))) {
+            (Some(nic), Some(port)) if nic < port => {
+                format!("MTU of {} is {nic}, not {port}: longer frames are dropped", uplink.ifname)
+            }
+            _ => String::new(),
         }
     }
 

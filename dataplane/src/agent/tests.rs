@@ -16,10 +16,13 @@ use super::event::{Event, Refusal};
 use crate::core::View;
 use crate::core::counters::PortTotals;
 
+mod links;
+
 /// What the control thread did to the chassis.
 #[derive(Debug, Default)]
 struct Record {
     open: BTreeMap<PortId, Device>,
+    opened: usize,
     unplugged: Vec<PortId>,
     removed: Vec<Device>,
     stranded: Vec<PortId>,
@@ -43,7 +46,10 @@ impl Chassis for FakeChassis {
         if let Some(why) = &self.record().refuse {
             return Err(DeviceError(why.clone()));
         }
-        self.record().open.insert(slot, device.clone());
+        let mut record = self.record();
+        record.open.insert(slot, device.clone());
+        record.opened += 1;
+        drop(record);
         Ok(Opened { kind: "fake".to_owned(), ..Opened::default() })
     }
 
@@ -450,34 +456,6 @@ fn a_session_that_ends_refuses_those_that_wait_for_it() {
 }
 
 #[test]
-fn the_loss_of_a_link_moves_the_pin_and_announces_the_address() {
-    let mut rig = Rig::with_vm();
-    for ifname in ["eth1", "eth2"] {
-        rig.control.handle(Event::Link { ifname: ifname.to_owned(), up: true });
-    }
-    let pinned = |rig: &Rig| {
-        let view = rig.chassis.record().published.clone().expect("a view");
-        let vm = view.snapshot.ports().find(|p| p.name.to_string() == "Vethernet12");
-        let uplink = view.team.pinned_member(vm.expect("the port").id).expect("a pin");
-        view.snapshot.port(uplink).expect("an uplink").name.to_string()
-    };
-    assert_eq!(pinned(&rig), "Ethernet3/1");
-    rig.chassis.record().injected.clear();
-    rig.control.handle(Event::Link { ifname: "eth1".to_owned(), up: false });
-    assert_eq!(pinned(&rig), "Ethernet3/2");
-    let injected = rig.chassis.record().injected.clone();
-    let (_, frame) = injected.first().expect("an announcement");
-    assert_eq!(frame[6..12], [0x02, 0x57, 0x46, 0, 0, 0x0c]);
-    assert_eq!(frame[12..16], [0x81, 0, 0, 10], "tagged with the VM's VLAN");
-    for _ in 0..10 {
-        rig.control.tick(false);
-    }
-    let injected = rig.chassis.record().injected.clone();
-    assert_eq!(injected.len(), 4, "told, and told three times again");
-    assert!(injected.iter().all(|(slot, again)| *slot == injected[0].0 && *again == injected[0].1));
-}
-
-#[test]
 fn who_waits_for_a_revision_sees_the_ports_as_they_are_by_it() {
     use switch::from_dataplane::Body;
     let mut rig = Rig::with_vm();
@@ -491,24 +469,6 @@ fn who_waits_for_a_revision_sees_the_ports_as_they_are_by_it() {
             && counters.ports.iter().any(|p| p.state_reason == "administratively down"))
     });
     assert!(reported < at(|body| matches!(body, Body::Applied(_))));
-}
-
-#[test]
-fn a_change_is_reported_at_the_next_tick_and_not_only_once_a_second() {
-    let mut rig = Rig::with_vm();
-    while rig.heard().is_some() {}
-    let reports = |rig: &mut Rig| {
-        rig.control.tick(false);
-        let mut heard = std::iter::from_fn(|| rig.heard());
-        heard.any(|body| matches!(body, switch::from_dataplane::Body::Counters(_)))
-    };
-    reports(&mut rig);
-    assert!(!reports(&mut rig), "nothing has changed");
-    rig.control.handle(Event::Link { ifname: "eth1".to_owned(), up: true });
-    assert!(reports(&mut rig));
-    assert!(!reports(&mut rig));
-    rig.connect(1);
-    assert!(reports(&mut rig), "a supervisor that comes back knows nothing");
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) struct Uplink {
     pub(super) state: UplinkState,
     /// The netdev exists, is up and has carrier.
     pub(super) carrier: bool,
+    /// MTU of the netdev, which is its owner's to set; `None`: not heard of.
+    pub(super) mtu_bytes: Option<u32>,
 }
 
 /// Where a NIC stands.
@@ -40,7 +42,12 @@ pub(super) enum UplinkState {
 
 impl Uplink {
     pub(super) fn new(ifname: &str) -> Self {
-        Self { ifname: ifname.to_owned(), state: UplinkState::Unused, carrier: false }
+        Self {
+            ifname: ifname.to_owned(),
+            state: UplinkState::Unused,
+            carrier: false,
+            mtu_bytes: None,
+        }
     }
 
     pub(super) const fn slot(&self) -> Option<PortId> {
@@ -59,7 +66,6 @@ impl Uplink {
 struct Wanted {
     nic: u8,
     name: InterfaceName,
-    mtu_bytes: u16,
     host_traffic: bool,
 }
 
@@ -71,12 +77,9 @@ impl<C: Chassis> Control<C> {
             .ports
             .iter()
             .filter_map(|(name, port)| match port.role {
-                PortRole::Uplink(role) => Some(Wanted {
-                    nic: role.nic,
-                    name: *name,
-                    mtu_bytes: port.mtu_bytes,
-                    host_traffic: role.host_traffic,
-                }),
+                PortRole::Uplink(role) => {
+                    Some(Wanted { nic: role.nic, name: *name, host_traffic: role.host_traffic })
+                }
                 PortRole::Vethernet(_) => None,
             })
             .collect();
@@ -101,7 +104,6 @@ impl<C: Chassis> Control<C> {
         let device = Device::Afxdp {
             ifname: uplink.ifname.clone(),
             uplink: true,
-            mtu_bytes: wanted.mtu_bytes,
             host_traffic: wanted.host_traffic,
         };
         match &uplink.state {
@@ -122,6 +124,20 @@ impl<C: Chassis> Control<C> {
                 UplinkState::Closed { slot, reason: e.to_string(), retry }
             }
         };
+    }
+
+    /// A NIC has another MTU: its port is opened anew, which is sized for the longest frame.
+    pub(super) fn resize_uplink(&mut self, nic: u8, mtu_bytes: Option<u32>) {
+        let Some(uplink) = self.uplinks.get_mut(&nic) else { return };
+        let before = std::mem::replace(&mut uplink.mtu_bytes, mtu_bytes);
+        let is_other = before.is_some() && mtu_bytes.is_some() && before != mtu_bytes;
+        if let UplinkState::Open { slot, .. } = uplink.state
+            && is_other
+        {
+            let reason = "its MTU has changed".to_owned();
+            uplink.state = UplinkState::Closed { slot, reason, retry: Instant::now() };
+            self.chassis.close(slot, Close::Release);
+        }
     }
 
     /// The device of a NIC is gone: keep its place, and try again later.

@@ -117,7 +117,8 @@ impl<'s> Facts<'s> {
             return ("down", self.why_admin_down(state));
         }
         let known = match self.report() {
-            Some(report) if report.link_up => ("up", String::new()),
+            // One that is up may have something to say all the same.
+            Some(report) if report.link_up => ("up", report.reason.clone()),
             Some(report) => ("down", report.reason.clone()),
             None => ("unknown", "the host has not reported it yet".to_owned()),
         };

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use proto::{EtherType, MacAddr, VlanId};
+use tests::daemons::rows;
 use tests::frames::Header;
 use tests::link;
 use tests::site::{Site, Uplink, ip};
@@ -106,7 +107,7 @@ fn a_deleted_uplink_goes_down_alone_and_comes_back_when_it_is_made_again() {
     let kinds = ["port-vanished", "link-down"].map(|kind| (kind, first.name.as_str()));
     wait_for_ok("an event", SOON, || {
         let events = site.show("events").map_err(|error| error.to_string())?;
-        let told = tests::daemons::rows(&events)
+        let told = rows(&events)
             .any(|event| kinds.iter().any(|(k, p)| event["kind"] == *k && event["port"] == *p));
         if told { Ok(()) } else { Err(events.to_string()) }
     })
@@ -130,5 +131,39 @@ fn a_deleted_uplink_goes_down_alone_and_comes_back_when_it_is_made_again() {
             .is_some_and(|header| header.src == mac && header.ethertype != EtherType::RARP)
     };
     sniffer.wait_count(1, SOON, of_a).expect("its frames leave by the new cable");
+    site.assert_healthy();
+}
+
+#[test]
+fn a_nic_whose_mtu_grows_under_the_daemon_carries_longer_frames() {
+    let mut site = Site::start();
+    site.apply_text(
+        "port-profile type vethernet LAN-10\n  mtu 9000\n\
+         port-profile type ethernet UPLINK\n  mtu 9000\n",
+    )
+    .expect("applied");
+    let reasons = || -> Vec<String> {
+        let table = site.show("interface").expect("show interface");
+        let uplinks =
+            rows(&table).filter(|r| r["name"].as_str().is_some_and(|n| n.starts_with('E')));
+        uplinks.map(|row| row["reason"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let told = |wanted: &dyn Fn(&String) -> bool| {
+        wait_for_ok("the uplinks to be told of", SOON, || {
+            let now = reasons();
+            if now.len() == 4 && now.iter().all(wanted) { Ok(()) } else { Err(now.join("; ")) }
+        })
+        .expect("show interface");
+    };
+    told(&|reason| reason.ends_with("is 1500, not 9000: longer frames are dropped"));
+    for (host, nic) in [("h1", "eth1"), ("h1", "eth2"), ("h2", "eth1"), ("h2", "eth2")] {
+        let port = format!("{host}-{}", &nic[3..]);
+        link::set_mtu(site.ns("tor"), &port, 9000).expect("the switch takes it");
+        link::set_mtu(site.ns(host), nic, 9000).expect("the NIC takes it");
+    }
+    told(&String::is_empty);
+    site.assert_reaches("a", "c");
+    let whole = ["-c", "3", "-i", "0.2", "-W", "2", "-M", "do", "-s", "8972", "10.1.10.3"];
+    site.ns("a").output("ping", &whole).expect("9,000 bytes pass unfragmented");
     site.assert_healthy();
 }
