@@ -1,0 +1,11 @@
+//! Attacks on the running programs: spoilt frames into every kind of port, rubbish into every
+//! socket, and damaged files. Needs root.
+//!
+//! Everything random comes from a seed that the test prints.
+
+#[path = "e2e_hostile/corpus.rs"]
+mod corpus;
+#[path = "e2e_hostile/frames.rs"]
+mod frames;
+#[path = "e2e_hostile/rig.rs"]
+mod rig;
