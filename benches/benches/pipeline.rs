@@ -15,9 +15,10 @@ use dataplane::core::{
     self, BURST_MAX, Batch, Frame, Links, NoTrace, State, TeamState, View, pinning,
 };
 use policy::acl::{Acl, AclKind};
-use policy::config::{AclBinding, ChannelMode, MacAllow, Name};
+use policy::config::{AclBinding, MacAllow, Name};
 use policy::ids::StableIds;
 use policy::intent::{PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
+use policy::teaming::{Channel, ChannelMode};
 use policy::{HostIntent, Snapshot, lang};
 use proto::frame::build::FrameBuilder;
 use proto::{InterfaceName, MacAddr, ModuleId, PortId, Revision, VethId, VlanId};
@@ -77,14 +78,14 @@ fn host(rules: u32) -> HostIntent {
             uufb_disabled: false,
             promiscuous: false,
             bpdu_guard: false,
-            pinned_nic: None,
+            pinned_nics: Vec::new(),
         });
         let veth = InterfaceName::Vethernet(VethId::new(number).expect("a legal number"));
         intent.ports.insert(veth, port(PortMode::Access(vlan(number)), role, bound));
     }
     for nic in 1..=2 {
-        let channel = Some(ChannelMode::MacPinning);
-        let role = PortRole::Uplink(UplinkRole { nic, channel, host_traffic: false });
+        let channel = Some(Channel::new(1, ChannelMode::MacPinning { relative: false }));
+        let role = PortRole::Uplink(UplinkRole { channel, ..UplinkRole::new(nic) });
         let allowed = (0..VLANS).map(vlan).collect();
         let mode = PortMode::Trunk { native: VlanId::DEFAULT, allowed };
         let name = InterfaceName::Ethernet { module: ModuleId::FIRST_HOST, nic };

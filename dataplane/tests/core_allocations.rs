@@ -9,9 +9,10 @@ use dataplane::core::{
     BURST_MAX, Batch, Frame, Links, NoTrace, State, TeamState, View, forward, pinning, reserve,
 };
 use policy::acl::{Acl, AclKind, Action, AddressMatch, Entry, IpMatch, Match, PortMatch, Rule};
-use policy::config::{AclBinding, ChannelMode, MacAllow, Name};
+use policy::config::{AclBinding, MacAllow, Name};
 use policy::ids::StableIds;
 use policy::intent::{PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
+use policy::teaming::{Channel, ChannelMode};
 use policy::{HostIntent, Snapshot, VlanSet};
 use proto::frame::Tag;
 use proto::frame::build::FrameBuilder;
@@ -94,8 +95,8 @@ fn intent() -> HostIntent {
     intent.acls.insert(name("LIST"), acl);
     for nic in 1..=2 {
         let interface = InterfaceName::Ethernet { module: ModuleId::FIRST_HOST, nic };
-        let channel = Some(ChannelMode::MacPinning);
-        let role = PortRole::Uplink(UplinkRole { nic, channel, host_traffic: false });
+        let channel = Some(Channel::new(1, ChannelMode::MacPinning { relative: false }));
+        let role = PortRole::Uplink(UplinkRole { channel, ..UplinkRole::new(nic) });
         let allowed: VlanSet = [vlan].into_iter().collect();
         let mode = PortMode::Trunk { native: VlanId::DEFAULT, allowed };
         intent.ports.insert(interface, port(mode, role));
@@ -109,7 +110,7 @@ fn intent() -> HostIntent {
             uufb_disabled: n % 7 == 0,
             promiscuous: n % 11 == 0,
             bpdu_guard: true,
-            pinned_nic: None,
+            pinned_nics: Vec::new(),
         };
         let interface = InterfaceName::Vethernet(VethId::new(n).expect("a number"));
         intent.ports.insert(interface, port(PortMode::Access(vlan), PortRole::Vethernet(role)));

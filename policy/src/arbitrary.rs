@@ -17,9 +17,10 @@ use crate::acl::{
     PortMatch, Rule, Sequence, TcpMatch,
 };
 use crate::config::{
-    AclBinding, ChannelMode, Config, Interface, MacAllow, Name, PortProfile, ProfileKind, Settings,
+    AclBinding, Config, Interface, MacAllow, Name, Pinning, PortProfile, ProfileKind, Settings,
     SwitchportMode, Vlan, is_printable,
 };
+use crate::teaming::ChannelMode;
 use crate::vlan_set::VlanSet;
 
 /// A VLAN; often one of the first few, so that two of them meet.
@@ -229,7 +230,8 @@ pub fn settings() -> impl Strategy<Value = Settings> {
         flag(),
         option::weighted(0.3, 1..=InterfaceName::NIC_MAX),
     );
-    let ethernet = (option::weighted(0.3, Just(ChannelMode::MacPinning)), flag());
+    let ethernet =
+        (option::weighted(0.3, Just(ChannelMode::MacPinning { relative: false })), flag());
     (general, vlans, vethernet, ethernet).prop_map(|(general, vlans, vethernet, ethernet)| {
         let (description, shutdown, mode, mtu_bytes, (acl_in, acl_out)) = general;
         let (access_vlan, trunk_native_vlan, trunk_allowed_vlans) = vlans;
@@ -249,9 +251,10 @@ pub fn settings() -> impl Strategy<Value = Settings> {
             promiscuous,
             mac_allow,
             bpdu_guard,
-            pinning_nic,
+            pinning: pinning_nic.map(|id| Pinning { id, backups: Vec::new() }),
             channel_group,
             host_traffic,
+            ..Settings::default()
         }
     })
 }
@@ -304,6 +307,7 @@ pub fn config() -> impl Strategy<Value = Config> {
             acls,
             profiles,
             interfaces,
+            ..Config::default()
         })
 }
 
@@ -318,6 +322,7 @@ pub fn config_pair() -> impl Strategy<Value = (Config, Config)> {
             acls: mix(&a.acls, &b.acls, &mut keep),
             profiles: mix(&a.profiles, &b.profiles, &mut keep),
             interfaces: mix(&a.interfaces, &b.interfaces, &mut keep),
+            ..Config::default()
         };
         (a, mixed)
     })

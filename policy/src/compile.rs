@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 use proto::{InterfaceName, MacAddr, ModuleId, VethId};
 
 use crate::acl::Acl;
-use crate::config::{AclBinding, Config, Interface, Name, ProfileKind, is_printable};
+use crate::config::{AclBinding, Config, Interface, Name, Pinning, ProfileKind, is_printable};
 use crate::intent::{HostIntent, PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
 use crate::place::Direction;
 use crate::problem::Problem;
 use crate::resolve::{Chain, Effective, chain, resolve};
+use crate::teaming::{Channel, Teaming};
 use crate::validate::near;
 
 /// A vNIC that is registered with the switch: it has a number and a profile, and is on a host.
@@ -65,15 +66,20 @@ pub fn compile<'b>(
     nics: &[u8],
     bindings: impl Iterator<Item = &'b Binding>,
 ) -> HostIntent {
-    let mut intent = HostIntent::default();
+    let defaults = Teaming::default();
+    let teaming = Teaming {
+        load_balance: config.load_balance.unwrap_or_default(),
+        lacp_system_priority: config.lacp_system_priority.unwrap_or(defaults.lacp_system_priority),
+    };
+    let mut intent = HostIntent { teaming, ..HostIntent::default() };
     for nic in nics {
         let name = InterfaceName::Ethernet { module, nic: *nic };
         let Some(interface) = config.interfaces.get(&name) else { continue };
         let source = Source::new(config, Some(interface), interface.inherit.as_ref());
         let role = PortRole::Uplink(UplinkRole {
-            nic: *nic,
-            channel: source.port.channel_group.value,
+            channel: source.port.channel_group.value.map(|mode| Channel::new(*nic, mode)),
             host_traffic: source.port.host_traffic.value,
+            ..UplinkRole::new(*nic)
         });
         intent.ports.insert(name, source.port_intent(config, role));
     }
@@ -89,7 +95,7 @@ pub fn compile<'b>(
             uufb_disabled: source.port.uufb_disabled.value,
             promiscuous: source.port.promiscuous.value,
             bpdu_guard: source.port.bpdu_guard.value,
-            pinned_nic: source.port.pinning_nic.value,
+            pinned_nics: source.port.pinning.value.iter().flat_map(Pinning::ids).collect(),
         });
         intent.ports.insert(name, source.port_intent(config, role));
     }
@@ -154,7 +160,7 @@ impl<'c> Source<'c> {
 
 /// Adds the VLANs and the access lists that the ports refer to.
 fn add_referenced(intent: &mut HostIntent, config: &Config) {
-    let HostIntent { vlans, acls, ports } = intent;
+    let HostIntent { vlans, acls, ports, .. } = intent;
     for port in ports.values() {
         let mut add_vlan = |vlan| {
             let name = config.vlans.get(&vlan).cloned().unwrap_or_default().shown_name(vlan);

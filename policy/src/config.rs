@@ -11,6 +11,7 @@ use proto::{InterfaceName, MacAddr, VlanId};
 
 use crate::acl::{Acl, AclKind};
 use crate::place::Direction;
+use crate::teaming::{ChannelMode, LacpRate, LoadBalance};
 use crate::vlan_set::VlanSet;
 
 /// The name of a port-profile or an access list: 1..=63 characters out of letters, digits and
@@ -88,6 +89,10 @@ pub const fn is_printable(c: char) -> bool {
 pub struct Config {
     /// `hostname NAME`.
     pub hostname: Option<Name>,
+    /// `lacp system-priority N`, 1..=65535.
+    pub lacp_system_priority: Option<u16>,
+    /// `port-channel load-balance ethernet METHOD`.
+    pub load_balance: Option<LoadBalance>,
     /// `vlan N`.
     pub vlans: BTreeMap<VlanId, Vlan>,
     /// `mac|ip|ipv6 access-list NAME`: one name space for the three kinds.
@@ -208,10 +213,30 @@ pub struct Settings {
     pub mac_allow: Option<MacAllow>,
     /// `spanning-tree bpduguard enable`: a BPDU from the VM shuts the port. vEthernet only.
     pub bpdu_guard: Option<bool>,
-    /// `pinning id N`: the NIC that this vEthernet's frames leave by, while it is up.
-    pub pinning_nic: Option<u8>,
+    /// `pinning id N [backup N ...]`: the uplinks that this vEthernet's frames leave by, the first
+    /// of them that is up. vEthernet only.
+    pub pinning: Option<Pinning>,
     /// `channel-group auto mode ...`. Ethernet only.
     pub channel_group: Option<ChannelMode>,
+    /// `lacp rate fast|normal`. Ethernet only. Default: normal.
+    pub lacp_rate: Option<LacpRate>,
+    /// `lacp port-priority N`, 1..=65535. Ethernet only. Default: 32768.
+    pub lacp_port_priority: Option<u16>,
+    /// `lacp min-links N`, 1..=16. Ethernet only. Default: 1.
+    pub lacp_min_links: Option<u8>,
+    /// `lacp max-bundle N`, 1..=16. Ethernet only. Default: 8.
+    pub lacp_max_bundle: Option<u8>,
+    /// `lacp suspend-individual`: without it a group whose partners are silent falls back to one
+    /// member. Ethernet only. Default: on.
+    pub lacp_suspend_individual: Option<bool>,
+    /// `failover order N ...`: NICs, the preferred one first; others follow by their numbers.
+    /// Ethernet only.
+    pub failover_order: Option<Vec<u8>>,
+    /// `link-up delay SECONDS`, 0..=300: how long a link has to be up before it is used, unless
+    /// there is no other. Ethernet only. Default: 5.
+    pub link_up_delay_s: Option<u16>,
+    /// `lldp transmit`: tells the physical switch who is there. Ethernet only. Default: off.
+    pub lldp_transmit: Option<bool>,
     /// `host-traffic`: frames for the host's own MAC go to its kernel. Ethernet only. Default: off.
     pub host_traffic: Option<bool>,
 }
@@ -225,6 +250,11 @@ impl Settings {
     pub const MTU_MAX: u16 = 9216;
     /// What a port without `mtu` has.
     pub const MTU_DEFAULT: u16 = 1500;
+    /// The longest `link-up delay`, in seconds.
+    pub const LINK_UP_DELAY_S_MAX: u16 = 300;
+    /// What a port without `link-up delay` has: what physical switches need to forward again after
+    /// a link came back.
+    pub const LINK_UP_DELAY_S_DEFAULT: u16 = 5;
 
     /// The access lists of one direction.
     #[must_use]
@@ -281,6 +311,37 @@ impl AclBinding {
     }
 }
 
+/// The uplinks that a vEthernet prefers: numbers of NICs or, in a group with `mac-pinning relative`,
+/// places in the group from 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinning {
+    /// `pinning id N`, 0..=32.
+    pub id: u8,
+    /// `backup N ...`, in this order; without repeats, at most 8.
+    pub backups: Vec<u8>,
+}
+
+impl Pinning {
+    /// The most backups.
+    pub const BACKUPS_MAX: usize = 8;
+
+    /// The first choice and then the others.
+    pub fn ids(&self) -> impl Iterator<Item = u8> + '_ {
+        std::iter::once(self.id).chain(self.backups.iter().copied())
+    }
+}
+
+impl fmt::Display for Pinning {
+    /// The value of `pinning id`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.id)?;
+        for (i, backup) in self.backups.iter().enumerate() {
+            write!(f, "{}{backup}", if i == 0 { " backup " } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
 /// Access or trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SwitchportMode {
@@ -321,26 +382,11 @@ impl fmt::Display for MacAllow {
     }
 }
 
-/// How the uplinks of a host that share this setting work together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChannelMode {
-    /// `on mac-pinning`: each vEthernet sends by one member; the physical switches need no setting.
-    MacPinning,
-}
-
 impl fmt::Display for SwitchportMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Access => "access",
             Self::Trunk => "trunk",
         })
-    }
-}
-
-impl fmt::Display for ChannelMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MacPinning => f.write_str("on mac-pinning"),
-        }
     }
 }

@@ -9,6 +9,7 @@ use proto::{InterfaceName, VlanId};
 use crate::acl::Acl;
 use crate::config::Name;
 use crate::intent::{HostIntent, PortIntent, PortMode, PortRole};
+use crate::teaming::Teaming;
 
 /// The difference between two intents of one host; changed objects are here as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct IntentDelta {
     pub ports: BTreeMap<InterfaceName, PortIntent>,
     /// Ports that go.
     pub removed_ports: BTreeSet<InterfaceName>,
+    /// What holds for port-channels, if that changes.
+    pub teaming: Option<Teaming>,
 }
 
 impl IntentDelta {
@@ -34,7 +37,8 @@ impl IntentDelta {
         let (vlans, removed_vlans) = between(&old.vlans, &new.vlans);
         let (acls, removed_acls) = between(&old.acls, &new.acls);
         let (ports, removed_ports) = between(&old.ports, &new.ports);
-        Self { vlans, removed_vlans, acls, removed_acls, ports, removed_ports }
+        let teaming = (old.teaming != new.teaming).then_some(new.teaming);
+        Self { vlans, removed_vlans, acls, removed_acls, ports, removed_ports, teaming }
     }
 
     /// Whether nothing changes.
@@ -50,6 +54,7 @@ impl IntentDelta {
             vlans: merged(&old.vlans, &self.vlans, &self.removed_vlans),
             acls: merged(&old.acls, &self.acls, &self.removed_acls),
             ports: merged(&old.ports, &self.ports, &self.removed_ports),
+            teaming: self.teaming.unwrap_or(old.teaming),
         }
     }
 }
@@ -175,14 +180,15 @@ fn facts(port: &PortIntent) -> BTreeMap<&'static str, String> {
             add("unknown unicast", on(role.uufb_disabled));
             add("promiscuous", on(role.promiscuous));
             add("BPDU guard", on(role.bpdu_guard));
-            if let Some(nic) = role.pinned_nic {
-                add("pinned to NIC", nic.to_string());
+            if !role.pinned_nics.is_empty() {
+                let nics: Vec<String> = role.pinned_nics.iter().map(u8::to_string).collect();
+                add("pinned to NIC", nics.join(", "));
             }
         }
         PortRole::Uplink(role) => {
             add("NIC", role.nic.to_string());
             if let Some(channel) = role.channel {
-                add("channel-group mode", channel.to_string());
+                add("channel-group mode", channel.mode.to_string());
             }
             add("host traffic", on(role.host_traffic));
         }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use proto::{InterfaceName, MacAddr, VlanId};
 
 use crate::acl::Acl;
-use crate::config::{AclBinding, ChannelMode, MacAllow, Name};
+use crate::config::{AclBinding, MacAllow, Name, Settings};
+use crate::teaming::{Channel, Teaming};
 use crate::vlan_set::VlanSet;
 
 /// The resolved configuration of one host. Plain data; equality is how a change is noticed.
@@ -17,6 +18,8 @@ pub struct HostIntent {
     pub vlans: BTreeMap<VlanId, String>,
     /// The access lists that its ports are bound to.
     pub acls: BTreeMap<Name, Acl>,
+    /// What holds for all its port-channels.
+    pub teaming: Teaming,
     /// Its ports, by interface name.
     pub ports: BTreeMap<InterfaceName, PortIntent>,
 }
@@ -92,8 +95,9 @@ pub struct VethernetRole {
     pub promiscuous: bool,
     /// A BPDU from it shuts the port.
     pub bpdu_guard: bool,
-    /// The NIC it is pinned to while that one is up; `None`: the dataplane chooses.
-    pub pinned_nic: Option<u8>,
+    /// The NICs that it is to send by, the first of them that is up; when none is, or none is
+    /// given, the dataplane chooses.
+    pub pinned_nics: Vec<u8>,
 }
 
 /// A physical NIC.
@@ -101,8 +105,26 @@ pub struct VethernetRole {
 pub struct UplinkRole {
     /// Its number, the N of `Ethernet3/N`.
     pub nic: u8,
-    /// How it works together with the host's other uplinks of the same setting.
-    pub channel: Option<ChannelMode>,
+    /// Its part in the group that it works in.
+    pub channel: Option<Channel>,
     /// Frames for the host's own MAC go to its kernel.
     pub host_traffic: bool,
+    /// How long its link has to be up before it is used, unless there is no other; in seconds.
+    pub link_up_delay_s: u16,
+    /// Tells the physical switch by LLDP who is there.
+    pub lldp_transmit: bool,
+}
+
+impl UplinkRole {
+    /// A NIC that works alone, with everything as it is without configuration.
+    #[must_use]
+    pub const fn new(nic: u8) -> Self {
+        Self {
+            nic,
+            channel: None,
+            host_traffic: false,
+            link_up_delay_s: Settings::LINK_UP_DELAY_S_DEFAULT,
+            lldp_transmit: false,
+        }
+    }
 }

@@ -29,6 +29,7 @@ pub mod place;
 pub mod problem;
 pub mod resolve;
 pub mod snapshot;
+pub mod teaming;
 pub mod validate;
 pub mod vlan_set;
 

@@ -12,11 +12,12 @@ use proto::VlanId;
 
 use crate::acl::AclKind;
 use crate::config::{
-    ChannelMode, Config, Interface, MacAllow, Name, PortProfile, Settings, SwitchportMode,
+    Config, Interface, MacAllow, Name, Pinning, PortProfile, Settings, SwitchportMode,
 };
 use crate::intent::PortMode;
 use crate::lang::vlan_list;
 use crate::place::{Direction, Setting};
+use crate::teaming::ChannelMode;
 use crate::vlan_set::VlanSet;
 
 /// Where the value of a setting comes from.
@@ -129,7 +130,7 @@ pub struct Effective {
     /// `spanning-tree bpduguard`.
     pub bpdu_guard: Sourced<bool>,
     /// `pinning id`.
-    pub pinning_nic: Sourced<Option<u8>>,
+    pub pinning: Sourced<Option<Pinning>>,
     /// `channel-group auto`.
     pub channel_group: Sourced<Option<ChannelMode>>,
     /// `host-traffic`.
@@ -161,7 +162,7 @@ pub fn resolve(interface: Option<&Interface>, chain: &Chain<'_>) -> Effective {
         promiscuous: layers.or(|s| s.promiscuous, false),
         mac_allow: layers.or(|s| s.mac_allow.clone(), MacAllow::List(Vec::new())),
         bpdu_guard: layers.or(|s| s.bpdu_guard, false),
-        pinning_nic: layers.or(|s| s.pinning_nic.map(Some), None),
+        pinning: layers.or(|s| s.pinning.clone().map(Some), None),
         channel_group: layers.or(|s| s.channel_group.map(Some), None),
         host_traffic: layers.or(|s| s.host_traffic, false),
     }
@@ -244,8 +245,8 @@ impl Effective {
         add(Setting::MacAllow, text(Setting::MacAllow, &allow.value), &allow.origin);
         let guard = if self.bpdu_guard.value { "enable" } else { "disable" };
         add(Setting::BpduGuard, text(Setting::BpduGuard, &guard), &self.bpdu_guard.origin);
-        if let Some(nic) = self.pinning_nic.value {
-            add(Setting::Pinning, text(Setting::Pinning, &nic), &self.pinning_nic.origin);
+        if let Some(pinning) = &self.pinning.value {
+            add(Setting::Pinning, text(Setting::Pinning, pinning), &self.pinning.origin);
         }
         if let Some(mode) = self.channel_group.value {
             let line = format!("{} mode {mode}", Setting::ChannelGroup);

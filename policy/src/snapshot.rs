@@ -12,6 +12,7 @@ use proto::{InterfaceName, MacAddr, PortId, Revision, VlanId};
 
 use crate::acl::compile::CompiledAcl;
 use crate::fib::Fib;
+use crate::teaming::{Channel, Teaming};
 use crate::vlan_set::VlanSet;
 
 /// Index of a compiled access list in its snapshot.
@@ -28,6 +29,7 @@ pub struct Snapshot {
     pub(crate) fib: Fib,
     pub(crate) acls: Box<[CompiledAcl]>,
     pub(crate) rules_end: u32,
+    pub(crate) teaming: Teaming,
 }
 
 impl Snapshot {
@@ -68,6 +70,13 @@ impl Snapshot {
     #[inline]
     pub fn acl(&self, index: AclIndex) -> Option<&CompiledAcl> {
         self.acls.get(usize::from(index.0))
+    }
+
+    /// What holds for all port-channels of this host.
+    #[must_use]
+    #[inline]
+    pub const fn teaming(&self) -> Teaming {
+        self.teaming
     }
 
     /// One above the highest rule counter that its access lists can name.
@@ -177,8 +186,9 @@ pub struct Vethernet {
     pub promiscuous: bool,
     /// A BPDU from it shuts it.
     pub bpdu_guard: bool,
-    /// The NIC that its frames leave by while that is up; `None`: the dataplane chooses.
-    pub pinned_nic: Option<u8>,
+    /// The NICs that its frames are to leave by, the first of them that is up; when none is, or
+    /// none is given, the dataplane chooses.
+    pub pinned_nics: Box<[u8]>,
 }
 
 /// Which source addresses a vEthernet may use.
@@ -199,6 +209,12 @@ pub struct Uplink {
     pub nic: u8,
     /// Members of the same team share this; a loose uplink has a team of its own.
     pub team: u8,
+    /// Its part in the group that it works in.
+    pub channel: Option<Channel>,
+    /// How long its link has to be up before it is used, unless there is no other; in seconds.
+    pub link_up_delay_s: u16,
+    /// Tells the physical switch by LLDP who is there.
+    pub lldp_transmit: bool,
     /// Frames for the host's own MAC go to its kernel.
     pub host_traffic: bool,
 }

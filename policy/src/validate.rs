@@ -302,7 +302,7 @@ impl Checker<'_> {
 }
 
 /// An uplink, its group and the VLANs that it carries.
-type Uplink = (InterfaceName, Option<crate::config::ChannelMode>, VlanSet);
+type Uplink = (InterfaceName, Option<crate::teaming::ChannelMode>, VlanSet);
 
 /// What holds for an uplink that is administratively up; `None`: it is down.
 fn active(config: &Config, interface: &Interface) -> Option<Effective> {

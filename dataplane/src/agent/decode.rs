@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use std::fmt::Display;
 
 use policy::acl::{Acl, AclKind};
-use policy::config::{AclBinding, ChannelMode, MacAllow, Name};
+use policy::config::{AclBinding, MacAllow, Name, Settings};
 use policy::intent::{HostIntent, PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
+use policy::teaming::{Channel, ChannelMode, LacpRate, LoadBalance, Teaming};
 use policy::{Problem, VlanSet, lang};
 use proto::rpc::switch as rpc;
 use proto::{InterfaceName, MacAddr, Revision, VlanId};
@@ -61,6 +62,7 @@ fn with_delta(mut intent: rpc::HostIntent, delta: rpc::HostDelta) -> rpc::HostIn
     intent.vlans.extend(delta.vlans);
     intent.access_lists.extend(delta.access_lists);
     intent.ports.extend(delta.ports);
+    intent.teaming = delta.teaming.or(intent.teaming);
     intent
 }
 
@@ -99,6 +101,10 @@ pub fn host_intent(message: &rpc::HostIntent) -> Result<HostIntent, Vec<Problem>
             }
             Err(mut more) => problems.append(&mut more),
         }
+    }
+    match message.teaming.as_ref().map(teaming).transpose() {
+        Ok(teaming) => intent.teaming = teaming.unwrap_or_default(),
+        Err(e) => problems.push(problem("", e)),
     }
     for message in &message.ports {
         match port(message) {
@@ -183,20 +189,66 @@ fn vethernet(port: &rpc::Port, role: &rpc::VethernetRole) -> Result<VethernetRol
         uufb_disabled: port.uufb_disabled,
         promiscuous: port.promiscuous,
         bpdu_guard: port.bpdu_guard,
-        pinned_nic: nic(role.pinned_nic)?,
+        pinned_nics: pinned_nics(&role.pinned_nics)?,
     })
 }
 
+fn pinned_nics(numbers: &[u32]) -> Result<Vec<u8>, String> {
+    if numbers.len() > InterfaceName::NIC_MAX as usize {
+        return Err(format!("pinned to {} NICs", numbers.len()));
+    }
+    numbers.iter().map(|n| within("NIC", *n, 1, InterfaceName::NIC_MAX)).collect()
+}
+
 fn uplink(role: &rpc::UplinkRole) -> Result<UplinkRole, String> {
-    let channel = match role.channel_mode.as_str() {
-        "" => None,
-        mode if mode == ChannelMode::MacPinning.to_string() || mode == "mac-pinning" => {
-            Some(ChannelMode::MacPinning)
-        }
-        other => return Err(format!("this dataplane does not know channel mode `{other}`")),
-    };
+    let channel = role.channel.as_ref().map(channel).transpose()?;
     let nic = nic(role.nic)?.ok_or("an uplink needs a NIC number, 1..32")?;
-    Ok(UplinkRole { nic, channel, host_traffic: role.host_traffic })
+    let link_up_delay_s =
+        within("link-up delay", role.link_up_delay_s, 0, Settings::LINK_UP_DELAY_S_MAX)?;
+    let (host_traffic, lldp_transmit) = (role.host_traffic, role.lldp_transmit);
+    Ok(UplinkRole { nic, channel, host_traffic, link_up_delay_s, lldp_transmit })
+}
+
+fn channel(of: &rpc::Channel) -> Result<Channel, String> {
+    let mode = ChannelMode::from_name(&of.mode)
+        .ok_or_else(|| format!("this dataplane does not know channel mode `{}`", of.mode))?;
+    let links_max = Channel::MEMBERS_MAX;
+    Ok(Channel {
+        number: within("channel number", of.number, 1, InterfaceName::NIC_MAX)?,
+        mode,
+        lacp_rate: if of.lacp_fast { LacpRate::Fast } else { LacpRate::Normal },
+        lacp_port_priority: within("lacp port-priority", of.lacp_port_priority, 1, u16::MAX)?,
+        min_links: within("lacp min-links", of.min_links, 1, links_max)?,
+        max_bundle: within("lacp max-bundle", of.max_bundle, 1, links_max)?,
+        suspend_individual: of.suspend_individual,
+        rank: within("failover rank", of.rank, 0, InterfaceName::NIC_MAX)?,
+    })
+}
+
+/// What holds for all port-channels; a supervisor that does not say gets the defaults.
+fn teaming(of: &rpc::Teaming) -> Result<Teaming, String> {
+    let defaults = Teaming::default();
+    let load_balance = match of.load_balance.as_str() {
+        "" => defaults.load_balance,
+        name => LoadBalance::from_name(name)
+            .ok_or_else(|| format!("this dataplane does not know load balancing by `{name}`"))?,
+    };
+    let lacp_system_priority = match of.lacp_system_priority {
+        0 => defaults.lacp_system_priority,
+        priority => within("lacp system-priority", priority, 1, u16::MAX)?,
+    };
+    Ok(Teaming { load_balance, lacp_system_priority })
+}
+
+/// A number in its range.
+fn within<T>(what: &str, number: u32, least: T, most: T) -> Result<T, String>
+where
+    T: TryFrom<u32> + PartialOrd + Display + Copy,
+{
+    T::try_from(number)
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("{what} {number} is out of range, expected {least}..{most}"))
 }
 
 /// A NIC number; 0 stands for none.

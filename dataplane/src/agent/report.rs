@@ -83,6 +83,7 @@ impl<C: Chassis> Control<C> {
             attachments: self.plugged(),
             nics: self.nics(),
             revision: self.revision.get(),
+            ..switch::Counters::default()
         }
     }
 

@@ -215,7 +215,14 @@ fn uplink(nic: u32) -> switch::Port {
         })),
         role: Some(switch::port::Role::Uplink(switch::UplinkRole {
             nic,
-            channel_mode: "on mac-pinning".to_owned(),
+            channel: Some(switch::Channel {
+                number: 1,
+                mode: "on mac-pinning".to_owned(),
+                lacp_port_priority: 32768,
+                min_links: 1,
+                max_bundle: 8,
+                ..Default::default()
+            }),
             ..Default::default()
         })),
         ..Default::default()

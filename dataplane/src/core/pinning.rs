@@ -102,7 +102,7 @@ impl<'a> Members<'a> {
         vethernet: &Vethernet,
         before: Option<PortId>,
     ) -> Option<&Member<'a>> {
-        let named = self.0.iter().find(|member| Some(member.nic) == vethernet.pinned_nic);
+        let named = self.0.iter().find(|member| Some(&member.nic) == vethernet.pinned_nics.first());
         if let Some(named) = named.filter(|member| fit(port, member.port) > 0) {
             return Some(named);
         }

@@ -2,8 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::arbitrary;
-use crate::config::{ChannelMode, MacAllow};
+use crate::config::MacAllow;
 use crate::lang::parse;
+use crate::teaming::{Channel, ChannelMode};
 
 const TEXT: &str = "vlan 10,20,30\nvlan 10\nname LAN-A\n\
     ip access-list WEB\nstatistics per-entry\npermit ip any any\nip access-list OTHER\ndeny ip any any\n\
@@ -55,8 +56,8 @@ fn a_host_gets_its_ports_and_what_they_refer_to() {
     assert_eq!((role.vm.as_str(), &role.mac_allow), ("vm1", &MacAllow::List(Vec::new())));
 
     let uplink = port(&intent, "Ethernet3/1");
-    let expected =
-        UplinkRole { nic: 1, channel: Some(ChannelMode::MacPinning), host_traffic: true };
+    let channel = Some(Channel::new(1, ChannelMode::MacPinning { relative: false }));
+    let expected = UplinkRole { channel, host_traffic: true, ..UplinkRole::new(1) };
     assert_eq!((uplink.admin_up, &uplink.role), (true, &PortRole::Uplink(expected)));
     let PortMode::Trunk { allowed, .. } = &uplink.mode else { panic!("{uplink:?}") };
     assert_eq!(allowed.to_string(), "10");

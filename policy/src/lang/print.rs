@@ -172,7 +172,7 @@ pub fn setting_lines(inherit: Option<&Name>, settings: &Settings) -> Vec<(Settin
     }
     let mode = settings.channel_group.map(|mode| format!("mode {mode}"));
     value(Setting::ChannelGroup, mode);
-    value(Setting::Pinning, settings.pinning_nic.map(|nic| nic.to_string()));
+    value(Setting::Pinning, settings.pinning.as_ref().map(ToString::to_string));
     for (setting, flag) in [
         (Setting::Uufb, settings.uufb_disabled),
         (Setting::Promiscuous, settings.promiscuous),

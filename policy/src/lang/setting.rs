@@ -9,9 +9,10 @@ use proto::VlanId;
 use super::cursor::{Cursor, problem_at};
 use super::value;
 use crate::acl::AclKind;
-use crate::config::{ChannelMode, MacAllow, Name, Settings, SwitchportMode};
+use crate::config::{MacAllow, Name, Pinning, Settings, SwitchportMode};
 use crate::place::{Direction, Setting};
 use crate::problem::{Problem, Span};
+use crate::teaming::ChannelMode;
 use crate::vlan_set::VlanSet;
 
 /// How a command is meant.
@@ -414,7 +415,7 @@ fn channel_group(cursor: &mut Cursor<'_, '_>, sense: Sense) -> Result<(Setting, 
         {
             return Err(unsupported("on mac-pinning relative"));
         }
-        Ok(Change::Channel(ChannelMode::MacPinning))
+        Ok(Change::Channel(ChannelMode::MacPinning { relative: false }))
     })?;
     Ok((Setting::ChannelGroup, change))
 }
@@ -487,7 +488,10 @@ impl Edit {
     fn set_number(&self, target: &mut Target<'_>, number: u16) {
         match self.setting {
             Setting::Mtu => target.settings.mtu_bytes = Some(number),
-            Setting::Pinning => target.settings.pinning_nic = u8::try_from(number).ok(),
+            Setting::Pinning => {
+                let id = u8::try_from(number).ok();
+                target.settings.pinning = id.map(|id| Pinning { id, backups: Vec::new() });
+            }
             Setting::MaxPorts => {
                 if let Some((max_ports, _)) = &mut target.profile {
                     **max_ports = Some(number);
@@ -513,7 +517,7 @@ impl Edit {
             Setting::Mtu => settings.mtu_bytes = None,
             Setting::AccessGroup(kind, way) => *settings.acl_mut(way).get_mut(kind) = None,
             Setting::ChannelGroup => settings.channel_group = None,
-            Setting::Pinning => settings.pinning_nic = None,
+            Setting::Pinning => settings.pinning = None,
             Setting::HostTraffic => settings.host_traffic = None,
             Setting::Shutdown => settings.shutdown = None,
             Setting::MaxPorts => {

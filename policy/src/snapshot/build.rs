@@ -9,11 +9,12 @@ use proto::{DropReason, InterfaceName, PortId, Revision, VlanId};
 
 use super::{AclIndex, Acls, Port, Role, Snapshot, SourceGuard, Uplink, Vethernet, Vlan, VlanMode};
 use crate::acl::{AclKind, CompiledAcl};
-use crate::config::{AclBinding, ChannelMode, MacAllow, Name};
+use crate::config::{AclBinding, MacAllow, Name};
 use crate::fib::Fib;
 use crate::ids::StableIds;
 use crate::intent::{HostIntent, PortIntent, PortMode, PortRole};
 use crate::problem::Problem;
+use crate::teaming::{Channel, ChannelMode, Teaming};
 
 /// Where each access list stands in the snapshot, and of what kind it is.
 type AclIndexes = BTreeMap<Name, (AclIndex, AclKind)>;
@@ -32,6 +33,7 @@ impl Snapshot {
             fib: Fib::default(),
             acls: Box::default(),
             rules_end: 0,
+            teaming: Teaming::default(),
         }
     }
 
@@ -73,7 +75,8 @@ impl Builder<'_> {
         let fib = self.fib(&ports);
         let vlans = flood_lists(&ports);
         let rules_end = self.ids.rules_end();
-        Snapshot { revision, ports: by_slot(ports), vlans, fib, acls, rules_end }
+        let teaming = self.intent.teaming;
+        Snapshot { revision, ports: by_slot(ports), vlans, fib, acls, rules_end, teaming }
     }
 
     fn problem(&mut self, path: impl ToString, message: String) {
@@ -184,16 +187,20 @@ impl Builder<'_> {
                     uufb_disabled: role.uufb_disabled,
                     promiscuous: role.promiscuous,
                     bpdu_guard: role.bpdu_guard,
-                    pinned_nic: role.pinned_nic,
+                    pinned_nics: role.pinned_nics.clone().into(),
                 })
             }
             PortRole::Uplink(role) => Role::Uplink(Uplink {
                 nic: role.nic,
                 team: match role.channel {
-                    // One team for each way of teaming; NIC numbers start at 1.
-                    Some(ChannelMode::MacPinning) => 0,
+                    // All that pin are one team, whatever their profiles; NIC numbers start at 1.
+                    Some(Channel { mode: ChannelMode::MacPinning { .. }, .. }) => 0,
+                    Some(channel) => channel.number,
                     None => role.nic,
                 },
+                channel: role.channel,
+                link_up_delay_s: role.link_up_delay_s,
+                lldp_transmit: role.lldp_transmit,
                 host_traffic: role.host_traffic,
             }),
         }

@@ -7,9 +7,10 @@ use super::*;
 use crate::HostIntent;
 use crate::acl::{Acl, AclKind};
 use crate::compile::{Binding, compile};
-use crate::config::{AclBinding, ChannelMode, MacAllow, Name};
+use crate::config::{AclBinding, MacAllow, Name};
 use crate::ids::StableIds;
 use crate::intent::{PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
+use crate::teaming::{Channel, ChannelMode};
 
 fn vlan(id: u16) -> VlanId {
     VlanId::new(id).expect("a legal VLAN")
@@ -48,14 +49,15 @@ fn vm(mac: MacAddr, allow: &[MacAddr]) -> PortIntent {
         uufb_disabled: false,
         promiscuous: false,
         bpdu_guard: false,
-        pinned_nic: None,
+        pinned_nics: Vec::new(),
     };
     port(PortMode::Access(vlan(10)), PortRole::Vethernet(role))
 }
 
 fn uplink(nic: u8, channel: Option<ChannelMode>, vlans: &[u16]) -> PortIntent {
     let allowed = vlans.iter().map(|id| vlan(*id)).collect();
-    let role = UplinkRole { nic, channel, host_traffic: false };
+    let role =
+        UplinkRole { channel: channel.map(|mode| Channel::new(1, mode)), ..UplinkRole::new(nic) };
     port(PortMode::Trunk { native: vlan(1), allowed }, PortRole::Uplink(role))
 }
 
@@ -114,7 +116,9 @@ fn loose_uplinks_must_not_share_a_vlan() {
     };
     refused(&two(None, &[10, 20], &[20]), "carries VLAN 20 as Ethernet3/1 does");
     assert!(build(&two(None, &[10], &[20])).is_ok());
-    assert!(build(&two(Some(ChannelMode::MacPinning), &[10, 20], &[20])).is_ok());
+    assert!(
+        build(&two(Some(ChannelMode::MacPinning { relative: false }), &[10, 20], &[20])).is_ok()
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use policy::config::{AclBinding, MacAllow, Name};
 use policy::delta::IntentDelta;
 use policy::intent::{HostIntent, PortIntent, PortMode, PortRole};
 use policy::lang;
+use policy::teaming::{Channel, LacpRate, Teaming};
 use proto::rpc::{PROTOCOL_VERSION, switch as rpc};
 use proto::{InterfaceName, PortId, Revision, Term, VethId, VlanId};
 
@@ -93,6 +94,7 @@ fn host_intent(intent: &HostIntent) -> rpc::HostIntent {
         vlans: intent.vlans.iter().map(|(id, name)| vlan(*id, name)).collect(),
         access_lists: intent.acls.iter().map(|(name, acl)| access_list(name, acl)).collect(),
         ports: intent.ports.iter().map(|(name, of)| port(*name, of)).collect(),
+        teaming: Some(teaming(intent.teaming)),
     }
 }
 
@@ -105,6 +107,27 @@ fn host_delta(base: Revision, delta: &IntentDelta) -> rpc::HostDelta {
         removed_access_lists: delta.removed_acls.iter().map(Name::to_string).collect(),
         ports: delta.ports.iter().map(|(name, of)| port(*name, of)).collect(),
         removed_ports: delta.removed_ports.iter().map(InterfaceName::to_string).collect(),
+        teaming: delta.teaming.map(teaming),
+    }
+}
+
+fn teaming(of: Teaming) -> rpc::Teaming {
+    rpc::Teaming {
+        load_balance: of.load_balance.to_string(),
+        lacp_system_priority: u32::from(of.lacp_system_priority),
+    }
+}
+
+fn channel(of: &Channel) -> rpc::Channel {
+    rpc::Channel {
+        number: u32::from(of.number),
+        mode: of.mode.to_string(),
+        lacp_fast: of.lacp_rate == LacpRate::Fast,
+        lacp_port_priority: u32::from(of.lacp_port_priority),
+        min_links: u32::from(of.min_links),
+        max_bundle: u32::from(of.max_bundle),
+        suspend_individual: of.suspend_individual,
+        rank: u32::from(of.rank),
     }
 }
 
@@ -154,15 +177,15 @@ fn port(name: InterfaceName, of: &PortIntent) -> rpc::Port {
                 mac: role.mac.to_string(),
                 allowed_macs: allowed.iter().map(ToString::to_string).collect(),
                 any_mac: role.mac_allow == MacAllow::Any,
-                pinned_nic: role.pinned_nic.map_or(0, u32::from),
+                pinned_nics: role.pinned_nics.iter().copied().map(u32::from).collect(),
             })
         }
         PortRole::Uplink(role) => rpc::port::Role::Uplink(rpc::UplinkRole {
             nic: u32::from(role.nic),
-            // There is one group of each mode, formed by the host of the NICs that have it.
-            channel_group: u32::from(role.channel.is_some()),
-            channel_mode: role.channel.map(|mode| mode.to_string()).unwrap_or_default(),
             host_traffic: role.host_traffic,
+            channel: role.channel.map(|channel| self::channel(&channel)),
+            link_up_delay_s: u32::from(role.link_up_delay_s),
+            lldp_transmit: role.lldp_transmit,
         }),
     });
     port

@@ -69,6 +69,7 @@ fn what_is_listed_twice_is_refused() {
     };
     let single = rpc::AccessList { entries: Vec::new(), ..list.clone() };
     let twice = rpc::HostIntent {
+        teaming: None,
         vlans: vec![vlan.clone(), vlan],
         access_lists: vec![single.clone(), single, list],
         ports: vec![port("Ethernet3/1"), port("Ethernet3/1")],

@@ -134,8 +134,8 @@ fn without_links_there_are_no_pins_and_they_come_back_with_the_first() {
 
 #[test]
 fn a_profile_names_the_nic_while_that_is_up() {
-    let lab = host(2, 3).with_vm(1, |vm| vm.pinned_nic = Some(2));
-    let lab = lab.with_vm(2, |vm| vm.pinned_nic = Some(2));
+    let lab = host(2, 3).with_vm(1, |vm| vm.pinned_nics = vec![2]);
+    let lab = lab.with_vm(2, |vm| vm.pinned_nics = vec![2]);
     let mut bench = Bench::new(&lab);
     assert_eq!(bench.pins(3), [Some(nic(2)), Some(nic(2)), Some(nic(1))]);
     bench.set(nic(2), false);
@@ -147,7 +147,7 @@ fn a_profile_names_the_nic_while_that_is_up() {
 #[test]
 fn a_named_nic_without_the_vlan_is_not_taken() {
     let lab = host(1, 0).nic(2, trunk(1, &[20])).vm(1, access(10));
-    let bench = Bench::new(&lab.with_vm(1, |vm| vm.pinned_nic = Some(2)));
+    let bench = Bench::new(&lab.with_vm(1, |vm| vm.pinned_nics = vec![2]));
     assert_eq!(bench.pin(1), Some(nic(1)));
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use policy::acl::{
     Acl, AclKind, Action, AddressMatch, Entry, IpMatch, Match, PortMatch, Rule as AclRule,
 };
-use policy::config::{ChannelMode, MacAllow, Name};
+use policy::config::{MacAllow, Name};
 use policy::ids::StableIds;
 use policy::intent::{PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
+use policy::teaming::{Channel, ChannelMode};
 use policy::{HostIntent, Snapshot};
 use proto::frame::TagEdit;
 use proto::frame::build::FrameBuilder;
@@ -106,15 +107,15 @@ impl Lab {
             uufb_disabled: false,
             promiscuous: false,
             bpdu_guard: false,
-            pinned_nic: None,
+            pinned_nics: Vec::new(),
         };
         self.port(vm(n), mode, PortRole::Vethernet(role))
     }
 
     /// Adds an uplink; all uplinks are of one team.
     pub(crate) fn nic(self, n: u8, mode: PortMode) -> Self {
-        let channel = Some(ChannelMode::MacPinning);
-        let role = UplinkRole { nic: n, channel, host_traffic: false };
+        let channel = Some(Channel::new(1, ChannelMode::MacPinning { relative: false }));
+        let role = UplinkRole { channel, ..UplinkRole::new(n) };
         self.port(nic(n), mode, PortRole::Uplink(role))
     }
 

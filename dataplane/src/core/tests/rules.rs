@@ -23,10 +23,10 @@ fn lab() -> Lab {
         .vm(2, access(10))
         .vm(3, access(10))
         .vm(4, access(20))
-        .with_vm(1, |vm| vm.pinned_nic = Some(1))
-        .with_vm(2, |vm| vm.pinned_nic = Some(2))
-        .with_vm(3, |vm| vm.pinned_nic = Some(1))
-        .with_vm(4, |vm| vm.pinned_nic = Some(2))
+        .with_vm(1, |vm| vm.pinned_nics = vec![1])
+        .with_vm(2, |vm| vm.pinned_nics = vec![2])
+        .with_vm(3, |vm| vm.pinned_nics = vec![1])
+        .with_vm(4, |vm| vm.pinned_nics = vec![2])
 }
 
 fn to_group(dst: [u8; 6], ether_type: u16, payload: &[u8]) -> Vec<u8> {
@@ -285,7 +285,7 @@ fn r6_unicast_by_another_uplink_is_a_duplicate() {
 
 #[test]
 fn r6_not_for_a_grace_time_after_a_repin() {
-    let mut switch = lab().with_vm(1, |vm| vm.pinned_nic = None).build();
+    let mut switch = lab().with_vm(1, |vm| vm.pinned_nics = Vec::new()).build();
     let frame = tagged(mac(100), mac(1), 10);
     switch.now_ns = 5;
     let pinned = switch.view.team.pinned_member(switch.id(vm(1))).unwrap();

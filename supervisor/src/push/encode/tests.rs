@@ -78,6 +78,7 @@ proptest! {
                 |a| a.name.clone(),
             ),
             ports: merged(held.ports, delta.ports, &delta.removed_ports, |p| p.name.clone()),
+            teaming: delta.teaming.or(held.teaming),
         };
         prop_assert_eq!(sorted(result), sorted(full(&new)));
     }
@@ -115,7 +116,7 @@ fn a_port_says_everything_that_holds_for_it() {
             mac: "02:00:00:00:00:01".to_owned(),
             allowed_macs: vec!["02:00:00:00:00:aa".to_owned()],
             any_mac: false,
-            pinned_nic: 2,
+            pinned_nics: vec![2],
         }))
     );
     let uplink = port("Ethernet3/1");
@@ -125,9 +126,19 @@ fn a_port_says_everything_that_holds_for_it() {
         uplink.role,
         Some(rpc::port::Role::Uplink(rpc::UplinkRole {
             nic: 1,
-            channel_group: 1,
-            channel_mode: "on mac-pinning".to_owned(),
             host_traffic: true,
+            channel: Some(rpc::Channel {
+                number: 1,
+                mode: "on mac-pinning".to_owned(),
+                lacp_fast: false,
+                lacp_port_priority: 32768,
+                min_links: 1,
+                max_bundle: 8,
+                suspend_individual: true,
+                rank: 0,
+            }),
+            link_up_delay_s: 5,
+            lldp_transmit: false,
         }))
     );
     assert!(!port("Ethernet3/2").admin_up);
