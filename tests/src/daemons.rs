@@ -26,7 +26,7 @@ use crate::topology::Nic;
 use crate::wait::{SOON, wait_for_ok};
 
 /// TCP port on which the supervisor waits for dataplanes.
-const SUPERVISOR_PORT: u16 = 7430;
+pub const SUPERVISOR_PORT: u16 = 7430;
 
 const SUPERVISOR: &str = "weft-supervisor";
 const DATAPLANE: &str = "weft-dataplane";

@@ -5,7 +5,13 @@
 
 #[path = "e2e_hostile/corpus.rs"]
 mod corpus;
+#[path = "e2e_hostile/damage.rs"]
+mod damage;
 #[path = "e2e_hostile/frames.rs"]
 mod frames;
 #[path = "e2e_hostile/rig.rs"]
 mod rig;
+#[path = "e2e_hostile/rubbish.rs"]
+mod rubbish;
+#[path = "e2e_hostile/sockets.rs"]
+mod sockets;

@@ -227,15 +227,8 @@ impl Rig {
         answers.unwrap_or_else(|error| panic!("{vm} does not answer the wire: {error}"));
     }
 
-    /// The daemon is the same one and has not panicked, no chunk is lost, and the VMs reach each
-    /// other and the wire. Ends with a daemon that ends cleanly: then it counts its chunks itself.
-    pub(crate) fn assert_unharmed(&mut self, free_chunks: u64) {
-        wait_for_ok(format!("{free_chunks} free chunks"), SOON, || match self.free_chunks() {
-            now if now.abs_diff(free_chunks) < FREE_CHUNKS_TOLERANCE => Ok(()),
-            now => Err(format!("{now}")),
-        })
-        .expect("no chunk is lost");
-        self.weft.check_running().expect("all daemons run");
+    /// Gives the VMs of VLAN 10 addresses: they reach each other, and the wire reaches them.
+    pub(crate) fn assert_reachable(&self) {
         for (place, address) in [("a", 1), ("b", 2), ("x", 3)] {
             let address = format!("10.0.0.{address}/24");
             link::add_address(self.ns(place), "eth0", &address).expect("an address");
@@ -246,6 +239,18 @@ impl Rig {
         for (vm, mac, address) in [("a", A, 1), ("b", B, 2), ("x", X, 3)] {
             self.assert_answers_wire(vm, mac, Ipv4Addr::new(10, 0, 0, address));
         }
+    }
+
+    /// The daemon is the same one and has not panicked, no chunk is lost, and the VMs reach each
+    /// other and the wire. Ends with a daemon that ends cleanly: then it counts its chunks itself.
+    pub(crate) fn assert_unharmed(&mut self, free_chunks: u64) {
+        wait_for_ok(format!("{free_chunks} free chunks"), SOON, || match self.free_chunks() {
+            now if now.abs_diff(free_chunks) < FREE_CHUNKS_TOLERANCE => Ok(()),
+            now => Err(format!("{now}")),
+        })
+        .expect("no chunk is lost");
+        self.weft.check_running().expect("all daemons run");
+        self.assert_reachable();
         self.weft.wait_conserved(HOST).expect("frames are conserved");
         let daemon = self.weft.dataplane(HOST).expect("a dataplane");
         assert_eq!(daemon.pid(), self.pid);
