@@ -5,6 +5,7 @@
 //!
 //! *Where it sits:* beside [`crate::inject`].
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nix::sys::socket::setsockopt;
@@ -103,7 +104,7 @@ impl SuperFrame {
     }
 
     /// `struct virtio_net_hdr`, in the byte order of this machine.
-    fn offload_header(&self) -> Vec<u8> {
+    pub fn offload_header(&self) -> Vec<u8> {
         let tcp_at = self.tcp_at();
         let mut header = vec![NEEDS_CHECKSUM, if self.is_ipv4() { GSO_TCP4 } else { GSO_TCP6 }];
         let header_len = u16::try_from(tcp_at + TCP_HEADER_BYTES).unwrap_or(u16::MAX);
@@ -138,9 +139,16 @@ impl SuperInjector {
     /// # Errors
     /// When the kernel refuses it.
     pub fn send(&self, frame: &SuperFrame) -> Result<()> {
-        let bytes = [frame.offload_header(), frame.bytes()].concat();
         let action = format!("cannot send a super-frame by {}", self.socket.interface());
-        self.socket.send(&bytes).map_err(LabError::io(action))
+        self.send_parts(&frame.offload_header(), &frame.bytes()).map_err(LabError::io(action))
+    }
+
+    /// Sends any bytes behind any header.
+    ///
+    /// # Errors
+    /// `EINVAL` when the kernel does not believe the header; others as [`PacketSocket::send`].
+    pub fn send_parts(&self, offload_header: &[u8], frame: &[u8]) -> io::Result<()> {
+        self.socket.send(&[offload_header, frame].concat())
     }
 }
 

@@ -6,11 +6,16 @@ use proto::{EtherType, MacAddr};
 use tests::checks::PortCounts;
 use tests::frames::{Frame, Header};
 use tests::inject::Injector;
+use tests::mutate::{SplitMix64, mutate};
 use tests::sniff::Sniffer;
+use tests::super_frame::{SuperFrame, SuperInjector};
 use tests::wait::SOON;
 
 use crate::corpus::{Corpus, FRAMES, mutants};
 use crate::rig::{A, B, D, REMOTE, Rig, X};
+
+/// Super-frames that are sent, each up to 60,000 bytes long.
+const SUPER_FRAMES: u32 = 600;
 
 /// Of these frames enough get through, and enough are dropped, each for several reasons: else the
 /// attack would try one check only.
@@ -110,4 +115,49 @@ fn nothing_that_comes_by_the_wire_goes_back_to_it() {
     let own = |frame: &[u8]| Header::read(frame).is_some_and(|h| h.ethertype == EtherType::RARP);
     let back = came.iter().find(|frame| !own(&frame.bytes));
     assert!(back.is_none(), "it came back: {:02x?}", back.map(|frame| &frame.bytes));
+}
+
+/// Super-frames that the kernel hands on, or segments, although they are spoilt. How many frames come
+/// of them is its affair, so they are only looked at as far as they are conserved.
+#[test]
+fn spoilt_super_frames_harm_nobody() {
+    let seed = 0x77ef_1006;
+    println!("a: seed {seed:#x}");
+    let mut random = SplitMix64::new(seed);
+    let mut rig = Rig::start();
+    let free_chunks = rig.free_chunks();
+    let witness = rig.sniffer("d");
+    let injector = SuperInjector::open(rig.ns("a"), "eth0").expect("a socket");
+    let ips = [("10.0.0.1", "10.0.0.2"), ("2001:db8::1", "2001:db8::2")];
+    let ips = ips.map(|(src, dst)| [src, dst].map(|ip| ip.parse().expect("an address")));
+    let mut sent = 0;
+    for _ in 0..SUPER_FRAMES {
+        let [src, dst] = random.pick(&ips);
+        let good = SuperFrame {
+            macs: (A, random.pick(&[B, X, REMOTE, MacAddr::BROADCAST])),
+            tags: Vec::new(),
+            ips: (src, dst),
+            segment_bytes: random.pick(&[1, 7, 536, 1460, 8960, 40_000, u16::MAX]),
+            payload: vec![0x5a; 1 + random.below(60_000)],
+        };
+        // One in two keeps its own header, for which the kernel takes it; the others get one more
+        // absurd value in it.
+        let mut header = good.offload_header();
+        if random.below(2) == 0 {
+            let at = random.below(header.len());
+            header[at] ^= 1 << random.below(8);
+        }
+        sent += u32::from(injector.send_parts(&header, &spoil(&good, &mut random)).is_ok());
+    }
+    assert!(sent > SUPER_FRAMES / 4, "the kernel took only {sent}");
+    assert_eq!(rig.came(&witness, 20), BTreeSet::new(), "VLAN 20 got frames of VLAN 10");
+    rig.assert_unharmed(free_chunks);
+}
+
+/// A super-frame with faults; its length stays what its offload header needs.
+fn spoil(good: &SuperFrame, random: &mut SplitMix64) -> Vec<u8> {
+    let bytes = good.bytes();
+    let mut spoilt = mutate(&bytes, random, bytes.len());
+    spoilt.resize(bytes.len(), 0);
+    spoilt
 }
