@@ -103,12 +103,14 @@ pub struct Chassis {
     clock: Instant,
 }
 
-/// Frames that an uplink's XDP program has dropped.
+/// Frames of an uplink that no worker sees: its XDP program has dropped them, or left them to a
+/// control task.
 #[derive(Clone, Copy, Debug, Default)]
 struct KernelDrops {
     bpdu: u64,
     not_allowed: u64,
     no_member: u64,
+    control: u64,
 }
 
 impl Chassis {
@@ -232,8 +234,13 @@ impl Chassis {
                 VlanMode::Access(vlan) => (*vlan, std::iter::once(*vlan).collect()),
                 VlanMode::Trunk { native, allowed } => (*native, (**allowed).clone()),
             };
-            let filter =
-                Filter { bpdus: true, vlans: true, native_vlan: Some(native), host: *host };
+            let filter = Filter {
+                bpdus: true,
+                vlans: true,
+                native_vlan: Some(native),
+                host: *host,
+                control: true,
+            };
             // VLANs first: until then the filter of before holds, which let through what was wanted.
             let set = xdp.set_vlans(&words(&allowed), &words(&members));
             if let Err(e) = set.and_then(|()| xdp.set_filter(filter)) {
@@ -255,6 +262,7 @@ impl Chassis {
             bpdu: past.bpdu + now.dropped_bpdu,
             not_allowed: past.not_allowed + now.dropped_not_allowed,
             no_member: past.no_member + now.dropped_no_member,
+            control: past.control + now.to_kernel_control,
         }
     }
 }
@@ -351,6 +359,8 @@ impl ChassisTrait for Chassis {
             sum.rx += TrafficTotals { multicast: frames, ..TrafficTotals::default() };
             sum.drops[reason.index()] += frames;
         }
+        sum.rx += TrafficTotals { multicast: kernel.control, ..TrafficTotals::default() };
+        sum.consumed += kernel.control;
         sum
     }
 

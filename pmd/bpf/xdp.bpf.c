@@ -3,6 +3,9 @@
  * What a port's interface does with a frame before user space sees it: to the AF_XDP socket of its
  * receive queue, to the host's kernel, or away.
  *
+ * LACP, LLDP and CDP from the wire go to the kernel, where the daemon's control sockets hear them: a
+ * full data queue must not cost a port-channel.
+ *
  * Away go, counted, only frames that the switch would drop unseen anyway: spanning-tree BPDUs from
  * the wire, and VLANs that no port of this host is in. A switch cannot tell the physical network which
  * VLANs it needs, so it gets the broadcasts of all of them; this is where that costs least.
@@ -22,6 +25,7 @@
 #define FILTER_BPDUS 1u /* an uplink: BPDUs go no further */
 #define FILTER_VLANS 2u /* an uplink: `vlans` counts */
 #define HOST_TRAFFIC 4u /* the interface carries the host's own traffic too */
+#define CONTROL_TO_KERNEL 8u /* an uplink: control frames are heard elsewhere */
 
 struct settings {
 	__u32 flags;
@@ -34,6 +38,7 @@ enum outcome {
 	TO_SOCKET,
 	TO_KERNEL_NO_SOCKET,
 	TO_KERNEL_HOST,
+	TO_KERNEL_CONTROL,
 	DROPPED_BPDU,
 	DROPPED_NOT_ALLOWED, /* the uplink does not carry the VLAN */
 	DROPPED_NO_MEMBER, /* it does, but no port here is in it */
@@ -118,6 +123,19 @@ static __always_inline int is_link_control(const __u8 *dst)
 		!(dst[5] & 0xf0)) || same_mac(dst, cdp);
 }
 
+/* LACP and marker, LLDP, CDP: what R1 gives to a control task. Anything else is for the core to refuse. */
+static __always_inline int is_for_control(const struct ethhdr *eth)
+{
+	static const __u8 slow[] = { 0x01, 0x80, 0xc2, 0x00, 0x00, 0x02 };
+
+	if (!is_link_control(eth->h_dest))
+		return 0;
+	if (eth->h_dest[1] == 0x00)
+		return 1; /* CDP */
+	return eth->h_proto == bpf_htons(ETH_P_LLDP) ||
+	       (eth->h_proto == bpf_htons(ETH_P_SLOW) && same_mac(eth->h_dest, slow));
+}
+
 /*
  * What becomes of frames of a VLAN: to a socket, or one of the two DROPPED outcomes. The reserved
  * VID goes to the socket: user space has a drop reason of its own for it.
@@ -165,6 +183,10 @@ int weft_port(struct xdp_md *ctx)
 	if (settings->flags & FILTER_BPDUS && is_bpdu(eth)) {
 		count(DROPPED_BPDU);
 		return XDP_DROP;
+	}
+	if (settings->flags & CONTROL_TO_KERNEL && is_for_control(eth)) {
+		count(TO_KERNEL_CONTROL);
+		return XDP_PASS;
 	}
 	if (settings->flags & (FILTER_VLANS | HOST_TRAFFIC) && !is_link_control(eth->h_dest)) {
 		enum outcome outcome = vlan_outcome(vlan_of(eth, end, settings));

@@ -7,6 +7,7 @@
 //!   says how large it has to be.
 //! * [`burst`]: up to 64 frames. [`port`]: the trait of all ports.
 //! * [`memory_port`]: a port in memory, for tests, benches and the simulator.
+//! * [`control_socket`]: the frames of a NIC that speak to the switch itself.
 //! * [`pcap`]: capture files, read and written, also as a port.
 //! * [`conformance`]: the suite that every port must pass.
 //!
@@ -18,6 +19,7 @@ pub mod budget;
 pub mod burst;
 pub mod complete;
 pub mod conformance;
+pub mod control_socket;
 pub mod ethtool;
 pub mod memory;
 pub mod memory_port;
@@ -27,6 +29,7 @@ pub mod tap;
 pub mod xdp;
 pub mod xsk;
 
+pub use control_socket::ControlSocket;
 pub use burst::{BURST_MAX, Burst};
 pub use memory::{DetachedFrame, Frame, MemoryConfig, PacketMemory, Pool};
 pub use port::{Capabilities, DropTally, Port, PortGone, PortKind, PortStatistics, TxReport};

@@ -27,6 +27,7 @@ pub const QUEUES_MAX: u32 = 64;
 const FILTER_BPDUS: u32 = 1;
 const FILTER_VLANS: u32 = 2;
 const HOST_TRAFFIC: u32 = 4;
+const CONTROL: u32 = 8;
 
 /// Why the program is not on the interface.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,9 @@ pub struct Filter {
     pub native_vlan: Option<proto::VlanId>,
     /// Leave frames for this address, and floods in VLANs that are not wanted, to the kernel.
     pub host: Option<MacAddr>,
+    /// Leave LACP, LLDP and CDP to the kernel, where a
+    /// [`ControlSocket`](crate::control_socket::ControlSocket) hears them.
+    pub control: bool,
 }
 
 impl Filter {
@@ -83,6 +87,7 @@ impl Filter {
             (self.bpdus, FILTER_BPDUS),
             (self.vlans, FILTER_VLANS),
             (self.host.is_some(), HOST_TRAFFIC),
+            (self.control, CONTROL),
         ] {
             flags |= if on { flag } else { 0 };
         }
@@ -104,6 +109,8 @@ pub struct Outcomes {
     pub to_kernel_no_socket: u64,
     /// Left to the kernel: the host's own traffic.
     pub to_kernel_host: u64,
+    /// Left to the kernel: LACP, LLDP or CDP.
+    pub to_kernel_control: u64,
     /// Dropped: a BPDU from the wire.
     pub dropped_bpdu: u64,
     /// Dropped: a VLAN that the uplink does not carry.
@@ -207,9 +214,10 @@ impl XdpPort {
             to_socket: read(0)?,
             to_kernel_no_socket: read(1)?,
             to_kernel_host: read(2)?,
-            dropped_bpdu: read(3)?,
-            dropped_not_allowed: read(4)?,
-            dropped_no_member: read(5)?,
+            to_kernel_control: read(3)?,
+            dropped_bpdu: read(4)?,
+            dropped_not_allowed: read(5)?,
+            dropped_no_member: read(6)?,
         })
     }
 }
@@ -261,9 +269,10 @@ mod tests {
             vlans: false,
             native_vlan: proto::VlanId::new(7u16).ok(),
             host: Some(MacAddr::new([2, 3, 4, 5, 6, 7])),
+            control: true,
         };
         let bytes = filter.to_bytes();
-        assert_eq!(bytes[..4], 5u32.to_ne_bytes());
+        assert_eq!(bytes[..4], 13u32.to_ne_bytes());
         assert_eq!(bytes[4..6], 7u16.to_ne_bytes());
         assert_eq!(bytes[6..], [2, 3, 4, 5, 6, 7]);
     }

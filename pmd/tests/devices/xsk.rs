@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pmd::control_socket::ControlSocket;
 use pmd::xdp::{Filter, VLAN_WORDS};
 use pmd::xsk::{BindMode, OpenError, Opened, XskConfig, XskPort};
 use pmd::{Burst, Frame, MemoryConfig, PacketMemory, Pool, Port};
@@ -123,7 +124,7 @@ fn the_filter_drops_and_counts_what_nobody_wants() {
     let mut a = open(&netns, &memory, "a").expect("a port");
     let mut b = open(&netns, &memory, "b").expect("a port");
     let native_vlan = VlanId::new(1u16).ok();
-    let filter = Filter { bpdus: true, vlans: true, native_vlan, host: None };
+    let filter = Filter { bpdus: true, vlans: true, native_vlan, ..Filter::default() };
     b.xdp.set_vlans(&words(&[1, 10, 20]), &words(&[1, 10, 30])).expect("a map");
     b.xdp.set_filter(filter).expect("a map");
     let mut burst = Burst::new();
@@ -157,13 +158,69 @@ fn the_filter_drops_and_counts_what_nobody_wants() {
 }
 
 #[test]
+fn control_frames_go_past_the_queue_to_their_own_socket() {
+    let (netns, memory) = (veth("1500"), memory());
+    let pool = Pool::new(&memory);
+    let mut a = open(&netns, &memory, "a").expect("a port");
+    let mut b = open(&netns, &memory, "b").expect("a port");
+    let control = netns.enter(|| ControlSocket::open("b")).expect("a control socket");
+    assert_eq!(control.mac(), b.mac);
+    b.xdp.set_filter(Filter { control: true, ..Filter::default() }).expect("a map");
+    let mut burst = Burst::new();
+    b.port.rx(&pool, &mut burst).expect("its fill ring is filled now");
+    burst.clear();
+    let to = |dst: [u8; 6], ether_type: [u8; 2]| {
+        let mut bytes = frame(1, 80);
+        bytes[..6].copy_from_slice(&dst);
+        bytes[12..14].copy_from_slice(&ether_type);
+        bytes
+    };
+    let slow = to([0x01, 0x80, 0xc2, 0, 0, 2], [0x88, 0x09]);
+    let lldp = to([0x01, 0x80, 0xc2, 0, 0, 0x0e], [0x88, 0xcc]);
+    let cdp = to([0x01, 0, 0x0c, 0xcc, 0xcc, 0xcc], [0, 66]);
+    // 802.1X is nobody's here, and ordinary frames of course stay in the queue.
+    let eapol = to([0x01, 0x80, 0xc2, 0, 0, 3], [0x88, 0x8e]);
+    for bytes in [&slow, &lldp, &cdp, &eapol, &frame(7, 60)] {
+        burst.push(Frame::from_slice(&pool, bytes).expect("a chunk")).expect("room");
+    }
+    let before = b.xdp.outcomes().expect("a map");
+    a.port.tx(&pool, &mut burst);
+    let mut seen = Vec::new();
+    until("the ordinary frame arrives", || {
+        a.port.flush(&pool).expect("the device is there");
+        b.port.rx(&pool, &mut burst).expect("the device is there");
+        seen.extend(burst.drain().map(|f| f.copy_to_vec()));
+        seen.contains(&frame(7, 60))
+    });
+    assert!(seen.contains(&eapol));
+    assert!([&slow, &lldp, &cdp].iter().all(|bytes| !seen.contains(*bytes)));
+    let (mut heard, mut buffer) = (Vec::new(), [0; 2048]);
+    until("three are heard", || {
+        while let Some(bytes) = control.receive(&mut buffer).expect("the socket works") {
+            heard.push(bytes.to_vec());
+        }
+        heard.len() >= 3
+    });
+    assert_eq!(heard, [slow, lldp, cdp.clone()]);
+    let after = b.xdp.outcomes().expect("a map");
+    assert_eq!(after.to_kernel_control - before.to_kernel_control, 3);
+    // And the way back: what we send is on the wire, and is not heard by ourselves.
+    let peer = netns.enter(|| ControlSocket::open("a")).expect("a control socket");
+    a.xdp.set_filter(Filter { control: true, ..Filter::default() }).expect("a map");
+    control.send(&cdp).expect("sent");
+    until("it arrives", || peer.receive(&mut buffer).expect("works").is_some_and(|f| f == cdp));
+    assert!(control.receive(&mut buffer).expect("works").is_none());
+}
+
+#[test]
 fn the_hosts_own_traffic_stays_with_its_kernel() {
     let (netns, memory) = (veth("1500"), memory());
     let pool = Pool::new(&memory);
     let mut a = open(&netns, &memory, "a").expect("a port");
     let mut b = open(&netns, &memory, "b").expect("a port");
     let native_vlan = VlanId::new(1u16).ok();
-    let filter = Filter { bpdus: true, vlans: true, native_vlan, host: Some(b.mac) };
+    let host = Some(b.mac);
+    let filter = Filter { bpdus: true, vlans: true, native_vlan, host, control: false };
     b.xdp.set_vlans(&words(&[1, 10]), &words(&[10])).expect("a map");
     b.xdp.set_filter(filter).expect("a map");
     let mut burst = Burst::new();
