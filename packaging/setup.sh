@@ -5,10 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # clang llvm libbpf-dev linux-libc-dev: the XDP program.   gcc: crates with C parts.
-# The rest are the real programs that the end-to-end tests and the demo use.
+# The rest are the real programs that the end-to-end tests and the demo use; qemu-system-x86 runs the
+# guest whose Linux is a partner of our port-channels.
 packages=(clang llvm libbpf-dev linux-libc-dev gcc libc6-dev make python3-venv
           iproute2 ethtool iputils-ping iputils-arping iperf3 tcpdump tshark bpftool
-          udhcpc dnsmasq-base strace ca-certificates)
+          udhcpc dnsmasq-base strace qemu-system-x86 ca-certificates)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -36,4 +37,34 @@ if ! target/tools/bin/cargo-deny --version 2>/dev/null | grep -q "$deny_version"
         echo "make setup: no prebuilt cargo-deny, building it" >&2
         cargo install --quiet --locked --root target/tools --version "$deny_version" cargo-deny
     fi
+fi
+
+# What the guest runs: Debian's cloud kernel and a static busybox. They are unpacked and not installed,
+# so that this machine's boot loader, initramfs and own busybox stay as they are.
+guest=target/tools/guest
+find_kernel() {
+    kernel=$({ apt-cache depends linux-image-cloud-amd64 2>/dev/null || true; } |
+        awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ && !found++ { print $2 }')
+    [[ -n $kernel ]]
+}
+download() {
+    (cd "$scratch" && apt-get download -qq "$kernel" busybox-static >/dev/null 2>&1)
+}
+if [[ ! -d $guest ]]; then
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch" "$guest.new"' EXIT
+    # No package lists yet, or older ones than the mirror.
+    find_kernel && download || { apt-get update -qq && find_kernel && download; } || {
+        echo "make setup: apt cannot download linux-image-cloud-amd64 and busybox-static" >&2
+        exit 1
+    }
+    mkdir -p "$guest.new" "$scratch/root"
+    dpkg-deb --fsys-tarfile "$scratch"/linux-image-*.deb |
+        tar -x -C "$scratch/root" --wildcards './boot/vmlinuz-*' \
+            './lib/modules/*/kernel/'{net,lib,crypto,drivers/net,drivers/char,drivers/virtio}
+    dpkg-deb --fsys-tarfile "$scratch"/busybox-static*.deb | tar -x -C "$scratch/root" ./bin/busybox
+    mv "$scratch"/root/boot/vmlinuz-* "$guest.new/vmlinuz"
+    mv "$scratch"/root/lib/modules/*/kernel "$guest.new/modules"
+    mv "$scratch/root/bin/busybox" "$guest.new/"
+    mv "$guest.new" "$guest"
 fi
