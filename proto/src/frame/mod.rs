@@ -11,7 +11,9 @@
 pub mod arp;
 pub mod build;
 mod bytes;
+pub mod cdp;
 pub mod checksum;
+pub mod discovery;
 pub mod edit;
 pub mod ethernet;
 pub mod hash;
@@ -20,6 +22,8 @@ pub mod ipv6;
 pub mod key;
 pub mod l2control;
 pub mod l4;
+pub mod lldp;
+pub mod lacp;
 pub mod offload;
 pub mod parse;
 pub mod segment;
