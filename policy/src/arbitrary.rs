@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{SizeRange, select, subsequence};
 
 use proto::{Dscp, EtherType, InterfaceName, IpProto, MacAddr, ModuleId, VethId, VlanId};
 
@@ -20,7 +20,7 @@ use crate::config::{
     AclBinding, Config, Interface, MacAllow, Name, Pinning, PortProfile, ProfileKind, Settings,
     SwitchportMode, Vlan, is_printable,
 };
-use crate::teaming::ChannelMode;
+use crate::teaming::{Channel, ChannelMode, LacpRate, LoadBalance};
 use crate::vlan_set::VlanSet;
 
 /// A VLAN; often one of the first few, so that two of them meet.
@@ -211,6 +211,56 @@ fn mac_allow() -> impl Strategy<Value = MacAllow> {
     prop_oneof![Just(MacAllow::Any), list]
 }
 
+/// Numbers from `least` up, each once, in any order.
+fn nics(least: u8, len: impl Into<SizeRange>) -> impl Strategy<Value = Vec<u8>> {
+    let all: Vec<u8> = (least..=InterfaceName::NIC_MAX).collect();
+    subsequence(all, len).prop_shuffle()
+}
+
+fn pinning() -> impl Strategy<Value = Pinning> {
+    let backups = nics(0, 0..=Pinning::BACKUPS_MAX);
+    (0..=InterfaceName::NIC_MAX, backups).prop_map(|(id, mut backups)| {
+        backups.retain(|backup| *backup != id);
+        Pinning { id, backups }
+    })
+}
+
+/// What is said of an uplink's part in its group.
+fn teaming() -> impl Strategy<Value = Settings> {
+    let links = || option::weighted(0.2, 1..=Channel::MEMBERS_MAX);
+    let flag = || option::weighted(0.2, any::<bool>());
+    let lacp = (
+        option::weighted(0.2, select(vec![LacpRate::Normal, LacpRate::Fast])),
+        option::weighted(0.2, 1..=u16::MAX),
+        (links(), links()),
+        flag(),
+    );
+    let others = (
+        option::weighted(0.4, select(ChannelMode::ALL.to_vec())),
+        option::weighted(0.2, nics(1, 1..5)),
+        option::weighted(0.2, 0..=Settings::LINK_UP_DELAY_S_MAX),
+        flag(),
+        flag(),
+    );
+    (lacp, others).prop_map(|(lacp, others)| {
+        let (lacp_rate, lacp_port_priority, (min, max), lacp_suspend_individual) = lacp;
+        let (channel_group, failover_order, link_up_delay_s, lldp_transmit, host_traffic) = others;
+        Settings {
+            channel_group,
+            lacp_rate,
+            lacp_port_priority,
+            lacp_min_links: min,
+            lacp_max_bundle: max,
+            lacp_suspend_individual,
+            failover_order,
+            link_up_delay_s,
+            lldp_transmit,
+            host_traffic,
+            ..Settings::default()
+        }
+    })
+}
+
 /// What is said of a port.
 pub fn settings() -> impl Strategy<Value = Settings> {
     let flag = || option::weighted(0.3, any::<bool>());
@@ -228,15 +278,12 @@ pub fn settings() -> impl Strategy<Value = Settings> {
         flag(),
         option::weighted(0.3, mac_allow()),
         flag(),
-        option::weighted(0.3, 1..=InterfaceName::NIC_MAX),
+        option::weighted(0.3, pinning()),
     );
-    let ethernet =
-        (option::weighted(0.3, Just(ChannelMode::MacPinning { relative: false })), flag());
-    (general, vlans, vethernet, ethernet).prop_map(|(general, vlans, vethernet, ethernet)| {
+    (general, vlans, vethernet, teaming()).prop_map(|(general, vlans, vethernet, ethernet)| {
         let (description, shutdown, mode, mtu_bytes, (acl_in, acl_out)) = general;
         let (access_vlan, trunk_native_vlan, trunk_allowed_vlans) = vlans;
-        let (uufb_disabled, promiscuous, mac_allow, bpdu_guard, pinning_nic) = vethernet;
-        let (channel_group, host_traffic) = ethernet;
+        let (uufb_disabled, promiscuous, mac_allow, bpdu_guard, pinning) = vethernet;
         Settings {
             description,
             shutdown,
@@ -251,10 +298,8 @@ pub fn settings() -> impl Strategy<Value = Settings> {
             promiscuous,
             mac_allow,
             bpdu_guard,
-            pinning: pinning_nic.map(|id| Pinning { id, backups: Vec::new() }),
-            channel_group,
-            host_traffic,
-            ..Settings::default()
+            pinning,
+            ..ethernet
         }
     })
 }
@@ -296,18 +341,23 @@ fn vlan() -> impl Strategy<Value = Vlan> {
 pub fn config() -> impl Strategy<Value = Config> {
     (
         option::of(name()),
+        option::weighted(0.3, 1..=u16::MAX),
+        option::weighted(0.3, select(LoadBalance::ALL.to_vec())),
         btree_map(vlan_id(), vlan(), 0..6),
         btree_map(name(), acl(), 0..4),
         btree_map(name(), profile(), 0..5),
         btree_map(interface_name(), interface(), 0..5),
     )
-        .prop_map(|(hostname, vlans, acls, profiles, interfaces)| Config {
-            hostname,
-            vlans,
-            acls,
-            profiles,
-            interfaces,
-            ..Config::default()
+        .prop_map(|(hostname, priority, load_balance, vlans, acls, profiles, interfaces)| {
+            Config {
+                hostname,
+                lacp_system_priority: priority,
+                load_balance,
+                vlans,
+                acls,
+                profiles,
+                interfaces,
+            }
         })
 }
 
@@ -318,11 +368,12 @@ pub fn config_pair() -> impl Strategy<Value = (Config, Config)> {
         let mut keep = move || bits.next().unwrap_or_default();
         let mixed = Config {
             hostname: if keep() { a.hostname.clone() } else { b.hostname.clone() },
+            lacp_system_priority: if keep() { &a } else { &b }.lacp_system_priority,
+            load_balance: if keep() { &a } else { &b }.load_balance,
             vlans: mix(&a.vlans, &b.vlans, &mut keep),
             acls: mix(&a.acls, &b.acls, &mut keep),
             profiles: mix(&a.profiles, &b.profiles, &mut keep),
             interfaces: mix(&a.interfaces, &b.interfaces, &mut keep),
-            ..Config::default()
         };
         (a, mixed)
     })

@@ -13,12 +13,13 @@ use std::collections::BTreeMap;
 use proto::{InterfaceName, MacAddr, ModuleId, VethId};
 
 use crate::acl::Acl;
-use crate::config::{AclBinding, Config, Interface, Name, Pinning, ProfileKind, is_printable};
-use crate::intent::{HostIntent, PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
+use crate::config::{AclBinding, Config, Interface, Name, ProfileKind, is_printable};
+use crate::intent::{HostIntent, PortIntent, PortMode, PortRole, VethernetRole};
 use crate::place::Direction;
 use crate::problem::Problem;
-use crate::resolve::{Chain, Effective, chain, resolve};
-use crate::teaming::{Channel, Teaming};
+use crate::resolve::{Effective, port_chain, resolve};
+use crate::teaming::Teaming;
+use crate::uplinks::Uplinks;
 use crate::validate::near;
 
 /// A vNIC that is registered with the switch: it has a number and a profile, and is on a host.
@@ -72,21 +73,20 @@ pub fn compile<'b>(
         lacp_system_priority: config.lacp_system_priority.unwrap_or(defaults.lacp_system_priority),
     };
     let mut intent = HostIntent { teaming, ..HostIntent::default() };
+    let uplinks = Uplinks::of(config, module);
     for nic in nics {
         let name = InterfaceName::Ethernet { module, nic: *nic };
-        let Some(interface) = config.interfaces.get(&name) else { continue };
+        let interface = config.interfaces.get(&name);
+        let Some((interface, role)) = interface.zip(uplinks.role(*nic)) else { continue };
         let source = Source::new(config, Some(interface), interface.inherit.as_ref());
-        let role = PortRole::Uplink(UplinkRole {
-            channel: source.port.channel_group.value.map(|mode| Channel::new(*nic, mode)),
-            host_traffic: source.port.host_traffic.value,
-            ..UplinkRole::new(*nic)
-        });
-        intent.ports.insert(name, source.port_intent(config, role));
+        intent.ports.insert(name, source.port_intent(config, PortRole::Uplink(role)));
     }
     for binding in bindings.filter(|binding| binding.module == module) {
         let name = binding.interface();
         let profile = binding.effective_profile(config);
         let source = Source::new(config, config.interfaces.get(&name), Some(profile));
+        let pinning = source.port.pinning.value.as_ref();
+        let pinned_nics = pinning.map(|pinning| uplinks.pinned_nics(pinning));
         let role = PortRole::Vethernet(VethernetRole {
             vm: binding.vm.clone(),
             adapter: binding.adapter.clone(),
@@ -95,7 +95,7 @@ pub fn compile<'b>(
             uufb_disabled: source.port.uufb_disabled.value,
             promiscuous: source.port.promiscuous.value,
             bpdu_guard: source.port.bpdu_guard.value,
-            pinned_nics: source.port.pinning.value.iter().flat_map(Pinning::ids).collect(),
+            pinned_nics: pinned_nics.unwrap_or_default(),
         });
         intent.ports.insert(name, source.port_intent(config, role));
     }
@@ -113,14 +113,7 @@ struct Source<'c> {
 
 impl<'c> Source<'c> {
     fn new(config: &'c Config, interface: Option<&Interface>, profile: Option<&'c Name>) -> Self {
-        let (chain, is_usable): (Chain<'_>, bool) = match profile.map(|name| chain(config, name)) {
-            None => (Vec::new(), true),
-            Some(Ok(chain)) => {
-                let is_enabled = chain.first().is_some_and(|(_, profile)| profile.enabled);
-                (chain, is_enabled)
-            }
-            Some(Err(_)) => (Vec::new(), false),
-        };
+        let (chain, is_usable) = port_chain(config, profile);
         Self { profile, port: resolve(interface, &chain), is_usable }
     }
 

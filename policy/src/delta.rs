@@ -8,8 +8,8 @@ use proto::{InterfaceName, VlanId};
 
 use crate::acl::Acl;
 use crate::config::Name;
-use crate::intent::{HostIntent, PortIntent, PortMode, PortRole};
-use crate::teaming::Teaming;
+use crate::intent::{HostIntent, PortIntent, PortMode, PortRole, UplinkRole};
+use crate::teaming::{Channel, ChannelMode, Teaming};
 
 /// The difference between two intents of one host; changed objects are here as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +81,8 @@ fn merged<K: Ord + Clone, V: Clone>(
 }
 
 /// What changes at each port of a host, in sentences: `access vlan 10 -> 20`. A port whose access
-/// list gets other rules changes, too.
+/// list gets other rules changes, too; so does a member of a port-channel when something changes
+/// that holds for all of them.
 #[must_use]
 pub fn port_changes(old: &HostIntent, new: &HostIntent) -> BTreeMap<InterfaceName, Vec<String>> {
     let names: BTreeSet<&InterfaceName> = old.ports.keys().chain(new.ports.keys()).collect();
@@ -91,6 +92,7 @@ pub fn port_changes(old: &HostIntent, new: &HostIntent) -> BTreeMap<InterfaceNam
             (Some(before), Some(after)) => {
                 let mut sentences = changed_facts(before, after);
                 sentences.extend(changed_rules(old, new, after));
+                sentences.extend(changed_teaming(old.teaming, new.teaming, after));
                 sentences
             }
             (Some(_), None) => vec!["removed".to_owned()],
@@ -187,13 +189,46 @@ fn facts(port: &PortIntent) -> BTreeMap<&'static str, String> {
         }
         PortRole::Uplink(role) => {
             add("NIC", role.nic.to_string());
-            if let Some(channel) = role.channel {
-                add("channel-group mode", channel.mode.to_string());
-            }
             add("host traffic", on(role.host_traffic));
+            add("link-up delay", format!("{} s", role.link_up_delay_s));
+            add("LLDP transmit", on(role.lldp_transmit));
+            add_channel(role.channel, &mut add);
         }
     }
     facts
+}
+
+/// The part of an uplink in its group. One that works alone has what a member has by default, so
+/// that it says no more than what is configured when it joins.
+fn add_channel(channel: Option<Channel>, add: &mut impl FnMut(&'static str, String)) {
+    let on = |on: bool| if on { "on" } else { "off" }.to_owned();
+    if let Some(channel) = channel {
+        add("channel-group mode", channel.mode.to_string());
+        add("port-channel", channel.number.to_string());
+    }
+    let channel = channel.unwrap_or(Channel::new(0, ChannelMode::On));
+    add("lacp rate", channel.lacp_rate.to_string());
+    add("lacp port-priority", channel.lacp_port_priority.to_string());
+    add("lacp min-links", channel.min_links.to_string());
+    add("lacp max-bundle", channel.max_bundle.to_string());
+    add("lacp suspend-individual", on(channel.suspend_individual));
+    add("place in failover order", (u32::from(channel.rank) + 1).to_string());
+}
+
+/// What changes for all port-channels of the host, at a port of one.
+fn changed_teaming(old: Teaming, new: Teaming, port: &PortIntent) -> Vec<String> {
+    let PortRole::Uplink(UplinkRole { channel: Some(channel), .. }) = &port.role else {
+        return Vec::new();
+    };
+    let mut sentences = Vec::new();
+    if channel.mode.is_bundle() && old.load_balance != new.load_balance {
+        sentences.push(format!("load-balance {} -> {}", old.load_balance, new.load_balance));
+    }
+    let (before, after) = (old.lacp_system_priority, new.lacp_system_priority);
+    if channel.mode.is_lacp() && before != after {
+        sentences.push(format!("lacp system-priority {before} -> {after}"));
+    }
+    sentences
 }
 
 #[cfg(test)]
@@ -250,6 +285,49 @@ mod tests {
                 "Vethernet7: added",
             ]
         );
+    }
+
+    #[test]
+    fn says_what_changes_in_a_group() {
+        let config = |text: &str| {
+            let uplinks = "port-profile type ethernet U\nstate enabled\nswitchport mode trunk\n\
+                           interface eth3/1-2\ninherit port-profile U\n";
+            parse(&format!("{uplinks}{text}")).unwrap()
+        };
+        let changes = |old: &str, new: &str| -> Vec<String> {
+            let changes = port_changes(&intent(&config(old), &[]), &intent(&config(new), &[]));
+            changes.into_iter().map(|(name, what)| format!("{name}: {}", what.join(", "))).collect()
+        };
+        let group = "port-profile U\nchannel-group auto mode active\nlacp rate fast\n";
+        assert_eq!(
+            changes("", group),
+            [
+                "Ethernet3/1: channel-group mode none -> active, lacp rate normal -> fast, \
+                 port-channel none -> 1",
+                "Ethernet3/2: channel-group mode none -> active, lacp rate normal -> fast, \
+                 port-channel none -> 1",
+            ]
+        );
+        let other = format!(
+            "{group}no lacp suspend-individual\nfailover order 2\ninterface eth3/2\nlacp \
+             port-priority 1\nlink-up delay 9\nlldp transmit\n"
+        );
+        assert_eq!(
+            changes(group, &other),
+            [
+                "Ethernet3/1: lacp suspend-individual on -> off, place in failover order 1 -> 2",
+                "Ethernet3/2: LLDP transmit off -> on, lacp port-priority 32768 -> 1, \
+                 lacp suspend-individual on -> off, link-up delay 5 s -> 9 s",
+            ]
+        );
+        let global = "lacp system-priority 1\nport-channel load-balance ethernet source-dest-ip\n";
+        let of_all = "load-balance source-mac -> source-dest-ip, lacp system-priority 32768 -> 1";
+        assert_eq!(
+            changes(group, &format!("{group}{global}")),
+            [format!("Ethernet3/1: {of_all}"), format!("Ethernet3/2: {of_all}")]
+        );
+        let pins = "port-profile U\nchannel-group auto mode on mac-pinning\n";
+        assert_eq!(changes(pins, &format!("{pins}{global}")), [""; 0]);
     }
 
     proptest! {

@@ -97,14 +97,16 @@ type Order = (u8, Option<VlanId>, Option<Name>, Option<InterfaceName>);
 fn order(place: &Place) -> Order {
     match place {
         Place::Hostname => (0, None, None, None),
-        Place::Vlan(vlan) | Place::VlanName(vlan) => (1, Some(*vlan), None, None),
+        Place::LacpSystemPriority => (1, None, None, None),
+        Place::LoadBalance => (2, None, None, None),
+        Place::Vlan(vlan) | Place::VlanName(vlan) => (3, Some(*vlan), None, None),
         Place::Acl(_, name) | Place::AclStatistics(_, name) | Place::AclEntry(_, name, _) => {
-            (2, None, Some(name.clone()), None)
+            (4, None, Some(name.clone()), None)
         }
         Place::Profile(name) | Place::ProfileSetting(name, _) => {
-            (3, None, Some(name.clone()), None)
+            (5, None, Some(name.clone()), None)
         }
-        Place::Interface(name) | Place::InterfaceSetting(name, _) => (4, None, None, Some(*name)),
+        Place::Interface(name) | Place::InterfaceSetting(name, _) => (6, None, None, Some(*name)),
     }
 }
 
@@ -168,9 +170,12 @@ fn negation(place: &Place, line: &str) -> String {
         Place::AclEntry(_, _, sequence) => format!("no {sequence}"),
         Place::ProfileSetting(_, setting) | Place::InterfaceSetting(_, setting) => match setting {
             // `no` would say that they are off, not that nothing is said of them.
-            Setting::Uufb | Setting::Promiscuous | Setting::HostTraffic | Setting::Shutdown => {
-                format!("default {setting}")
-            }
+            Setting::Uufb
+            | Setting::Promiscuous
+            | Setting::LacpSuspendIndividual
+            | Setting::LldpTransmit
+            | Setting::HostTraffic
+            | Setting::Shutdown => format!("default {setting}"),
             Setting::AccessGroup(..) | Setting::Inherit => format!("no {line}"),
             _ => format!("no {setting}"),
         },

@@ -30,6 +30,7 @@ pub mod problem;
 pub mod resolve;
 pub mod snapshot;
 pub mod teaming;
+mod uplinks;
 pub mod validate;
 pub mod vlan_set;
 

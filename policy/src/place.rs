@@ -59,6 +59,22 @@ pub enum Setting {
     AccessGroup(AclKind, Direction),
     /// `channel-group auto`.
     ChannelGroup,
+    /// `lacp rate`.
+    LacpRate,
+    /// `lacp port-priority`.
+    LacpPortPriority,
+    /// `lacp min-links`.
+    LacpMinLinks,
+    /// `lacp max-bundle`.
+    LacpMaxBundle,
+    /// `lacp suspend-individual`.
+    LacpSuspendIndividual,
+    /// `failover order`.
+    FailoverOrder,
+    /// `link-up delay`.
+    LinkUpDelay,
+    /// `lldp transmit`.
+    LldpTransmit,
     /// `pinning id`.
     Pinning,
     /// `host-traffic`.
@@ -82,7 +98,16 @@ impl Setting {
             | Self::BpduGuard
             | Self::Pinning
             | Self::MaxPorts => Some(ProfileKind::Vethernet),
-            Self::ChannelGroup | Self::HostTraffic => Some(ProfileKind::Ethernet),
+            Self::ChannelGroup
+            | Self::LacpRate
+            | Self::LacpPortPriority
+            | Self::LacpMinLinks
+            | Self::LacpMaxBundle
+            | Self::LacpSuspendIndividual
+            | Self::FailoverOrder
+            | Self::LinkUpDelay
+            | Self::LldpTransmit
+            | Self::HostTraffic => Some(ProfileKind::Ethernet),
             _ => None,
         }
     }
@@ -107,6 +132,14 @@ impl fmt::Display for Setting {
             Self::AccessGroup(AclKind::Ipv4, _) => "ip port access-group",
             Self::AccessGroup(AclKind::Mac, _) => "mac port access-group",
             Self::ChannelGroup => "channel-group auto",
+            Self::LacpRate => "lacp rate",
+            Self::LacpPortPriority => "lacp port-priority",
+            Self::LacpMinLinks => "lacp min-links",
+            Self::LacpMaxBundle => "lacp max-bundle",
+            Self::LacpSuspendIndividual => "lacp suspend-individual",
+            Self::FailoverOrder => "failover order",
+            Self::LinkUpDelay => "link-up delay",
+            Self::LldpTransmit => "lldp transmit",
             Self::Pinning => "pinning id",
             Self::HostTraffic => "host-traffic",
             Self::MaxPorts => "max-ports",
@@ -122,6 +155,10 @@ impl fmt::Display for Setting {
 pub enum Place {
     /// `hostname`.
     Hostname,
+    /// `lacp system-priority`.
+    LacpSystemPriority,
+    /// `port-channel load-balance ethernet`.
+    LoadBalance,
     /// A VLAN.
     Vlan(VlanId),
     /// The name of a VLAN.
@@ -147,6 +184,8 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hostname => f.write_str("hostname"),
+            Self::LacpSystemPriority => f.write_str("lacp system-priority"),
+            Self::LoadBalance => f.write_str("port-channel load-balance ethernet"),
             Self::Vlan(vlan) | Self::VlanName(vlan) => write!(f, "vlan {vlan}"),
             Self::Acl(kind, name) | Self::AclStatistics(kind, name) => {
                 write!(f, "{kind} access-list {name}")

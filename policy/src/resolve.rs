@@ -15,9 +15,9 @@ use crate::config::{
     Config, Interface, MacAllow, Name, Pinning, PortProfile, Settings, SwitchportMode,
 };
 use crate::intent::PortMode;
-use crate::lang::vlan_list;
+use crate::lang::{nic_list, vlan_list};
 use crate::place::{Direction, Setting};
-use crate::teaming::ChannelMode;
+use crate::teaming::{Channel, ChannelMode, LacpRate, Teaming};
 use crate::vlan_set::VlanSet;
 
 /// Where the value of a setting comes from.
@@ -102,6 +102,19 @@ pub fn chain<'c>(config: &'c Config, start: &Name) -> Result<Chain<'c>, ChainErr
     Ok(chain)
 }
 
+/// The chain of the profile that a port names, if it names one, and whether that lets the port be
+/// up: the chain ends well and the profile is enabled. A chain that does not says nothing.
+pub(crate) fn port_chain<'c>(config: &'c Config, profile: Option<&Name>) -> (Chain<'c>, bool) {
+    match profile.map(|name| chain(config, name)) {
+        None => (Vec::new(), true),
+        Some(Ok(chain)) => {
+            let is_enabled = chain.first().is_some_and(|(_, profile)| profile.enabled);
+            (chain, is_enabled)
+        }
+        Some(Err(_)) => (Vec::new(), false),
+    }
+}
+
 /// What holds for one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
@@ -133,6 +146,22 @@ pub struct Effective {
     pub pinning: Sourced<Option<Pinning>>,
     /// `channel-group auto`.
     pub channel_group: Sourced<Option<ChannelMode>>,
+    /// `lacp rate`.
+    pub lacp_rate: Sourced<LacpRate>,
+    /// `lacp port-priority`.
+    pub lacp_port_priority: Sourced<u16>,
+    /// `lacp min-links`.
+    pub lacp_min_links: Sourced<u8>,
+    /// `lacp max-bundle`.
+    pub lacp_max_bundle: Sourced<u8>,
+    /// `lacp suspend-individual`.
+    pub lacp_suspend_individual: Sourced<bool>,
+    /// `failover order`; empty by default.
+    pub failover_order: Sourced<Vec<u8>>,
+    /// `link-up delay`, in seconds.
+    pub link_up_delay_s: Sourced<u16>,
+    /// `lldp transmit`.
+    pub lldp_transmit: Sourced<bool>,
     /// `host-traffic`.
     pub host_traffic: Sourced<bool>,
 }
@@ -164,6 +193,14 @@ pub fn resolve(interface: Option<&Interface>, chain: &Chain<'_>) -> Effective {
         bpdu_guard: layers.or(|s| s.bpdu_guard, false),
         pinning: layers.or(|s| s.pinning.clone().map(Some), None),
         channel_group: layers.or(|s| s.channel_group.map(Some), None),
+        lacp_rate: layers.or(|s| s.lacp_rate, LacpRate::default()),
+        lacp_port_priority: layers.or(|s| s.lacp_port_priority, Teaming::LACP_PRIORITY_DEFAULT),
+        lacp_min_links: layers.or(|s| s.lacp_min_links, 1),
+        lacp_max_bundle: layers.or(|s| s.lacp_max_bundle, Channel::MAX_BUNDLE_DEFAULT),
+        lacp_suspend_individual: layers.or(|s| s.lacp_suspend_individual, true),
+        failover_order: layers.or(|s| s.failover_order.clone(), Vec::new()),
+        link_up_delay_s: layers.or(|s| s.link_up_delay_s, Settings::LINK_UP_DELAY_S_DEFAULT),
+        lldp_transmit: layers.or(|s| s.lldp_transmit, false),
         host_traffic: layers.or(|s| s.host_traffic, false),
     }
 }
@@ -218,10 +255,6 @@ impl Effective {
             }
         };
         let text = |setting: Setting, value: &dyn fmt::Display| format!("{setting} {value}");
-        let flag = |setting: Setting, on: bool| match on {
-            true => setting.to_string(),
-            false => format!("no {setting}"),
-        };
         add(Setting::Mode, text(Setting::Mode, &self.mode.value), &self.mode.origin);
         match self.mode.value {
             SwitchportMode::Access => {
@@ -252,6 +285,7 @@ impl Effective {
             let line = format!("{} mode {mode}", Setting::ChannelGroup);
             add(Setting::ChannelGroup, line, &self.channel_group.origin);
         }
+        self.add_teaming(&mut add);
         for (setting, on) in [
             (Setting::Uufb, &self.uufb_disabled),
             (Setting::Promiscuous, &self.promiscuous),
@@ -262,6 +296,45 @@ impl Effective {
         }
         lines.sort_by_key(|(setting, ..)| *setting);
         lines
+    }
+
+    /// The lines about the part of an uplink in its group: those of LACP where it is spoken, and
+    /// whatever somebody says.
+    fn add_teaming(&self, add: &mut impl FnMut(Setting, String, &Origin)) {
+        let is_lacp = self.channel_group.value.is_some_and(ChannelMode::is_lacp);
+        let is_shown = |origin: &Origin| is_lacp || *origin != Origin::Default;
+        let (rate, priority) = (&self.lacp_rate, &self.lacp_port_priority);
+        let (least, most) = (&self.lacp_min_links, &self.lacp_max_bundle);
+        for (setting, value, origin) in [
+            (Setting::LacpRate, &rate.value as &dyn fmt::Display, &rate.origin),
+            (Setting::LacpPortPriority, &priority.value, &priority.origin),
+            (Setting::LacpMinLinks, &least.value, &least.origin),
+            (Setting::LacpMaxBundle, &most.value, &most.origin),
+        ] {
+            if is_shown(origin) {
+                add(setting, format!("{setting} {value}"), origin);
+            }
+        }
+        let (setting, individual) = (Setting::LacpSuspendIndividual, &self.lacp_suspend_individual);
+        if is_shown(&individual.origin) {
+            add(setting, flag(setting, individual.value), &individual.origin);
+        }
+        let (setting, order) = (Setting::FailoverOrder, &self.failover_order);
+        if !order.value.is_empty() {
+            add(setting, format!("{setting} {}", nic_list(&order.value)), &order.origin);
+        }
+        let (setting, delay) = (Setting::LinkUpDelay, &self.link_up_delay_s);
+        add(setting, format!("{setting} {}", delay.value), &delay.origin);
+        let (setting, transmit) = (Setting::LldpTransmit, &self.lldp_transmit);
+        add(setting, flag(setting, transmit.value), &transmit.origin);
+    }
+}
+
+/// The line of a setting that is on or off.
+fn flag(setting: Setting, on: bool) -> String {
+    match on {
+        true => setting.to_string(),
+        false => format!("no {setting}"),
     }
 }
 

@@ -7,6 +7,7 @@
 //! traffic and cables, survive a swap, and are kept by the dataplane under the same stable ids.
 
 mod build;
+mod uplinks;
 
 use proto::{InterfaceName, MacAddr, PortId, Revision, VlanId};
 
@@ -139,7 +140,7 @@ pub struct Acls {
 }
 
 /// How VLANs meet tags.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum VlanMode {
     /// One VLAN, untagged or priority-tagged in, untagged out.
     Access(VlanId),
@@ -207,7 +208,8 @@ pub enum SourceGuard {
 pub struct Uplink {
     /// Its number, the N of `Ethernet3/N`.
     pub nic: u8,
-    /// Members of the same team share this; a loose uplink has a team of its own.
+    /// Members of the same team share this: 0 for all that pin, else the number of the group. A
+    /// loose uplink has a team of its own.
     pub team: u8,
     /// Its part in the group that it works in.
     pub channel: Option<Channel>,

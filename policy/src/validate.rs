@@ -6,18 +6,19 @@
 //! (the usual way to drop untagged frames); an allowed VLAN that does not exist (it begins to pass
 //! when it is made); a profile that is not enabled (its ports stay down).
 
+mod teaming;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{EtherType, InterfaceName, ModuleId, VlanId};
 
 use crate::acl::{AclKind, Match};
-use crate::config::{Config, Interface, Name, ProfileKind, Settings};
-use crate::intent::PortMode;
-use crate::lang::{Broken, PROBLEMS_MAX, Parsed, nearest, read_leniently, setting_lines};
+use crate::config::{Config, Name, ProfileKind, Settings};
+use crate::lang::{Broken, PROBLEMS_MAX, Parsed, list, nearest, read_leniently, setting_lines};
 use crate::place::{Direction, Place, Setting, Spans};
 use crate::problem::Problem;
-use crate::resolve::{Chain, ChainError, Effective, chain, resolve};
-use crate::vlan_set::VlanSet;
+use crate::resolve::{ChainError, chain};
+use crate::teaming::ChannelMode;
 
 /// What is wrong with a configuration; empty: nothing.
 #[must_use]
@@ -30,7 +31,7 @@ pub fn validate(config: &Config) -> Vec<Problem> {
 pub fn validate_at(config: &Config, spans: &Spans) -> Vec<Problem> {
     let mut checker = Checker { config, spans, broken: Broken::default(), problems: Vec::new() };
     checker.parts();
-    checker.uplinks();
+    checker.teaming();
     sorted(checker.problems)
 }
 
@@ -47,7 +48,7 @@ pub fn check(base: &Config, text: &str) -> Result<Parsed, Vec<Problem>> {
     let mut checker = Checker { config, spans, broken, problems };
     checker.parts();
     if is_text_good {
-        checker.uplinks();
+        checker.teaming();
     }
     if checker.problems.is_empty() {
         return Ok(parsed);
@@ -110,7 +111,10 @@ impl Checker<'_> {
                     self.problem(
                         &Place::Interface(*name),
                         "port-channels are not configured one by one",
-                        "write `channel-group auto mode on mac-pinning` in the uplinks' profile",
+                        format!(
+                            "write `channel-group auto mode` and {} in the uplinks' port-profile",
+                            list(&ChannelMode::ALL.map(ChannelMode::name), "or")
+                        ),
                     );
                     continue;
                 }
@@ -263,56 +267,6 @@ impl Checker<'_> {
             Some(_) => {}
         }
     }
-
-    /// Uplinks of one host that carry a common VLAN work together in one group: else a broadcast
-    /// of the wire would arrive once for each of them, and a frame could go out by one and come
-    /// back by the other.
-    fn uplinks(&mut self) {
-        let mut hosts: BTreeMap<ModuleId, Vec<Uplink>> = BTreeMap::new();
-        for (name, interface) in &self.config.interfaces {
-            let InterfaceName::Ethernet { module, .. } = name else { continue };
-            if let Some(port) = active(self.config, interface) {
-                let vlans = match port.port_mode(self.config) {
-                    PortMode::Access(vlan) => [vlan].into_iter().collect(),
-                    PortMode::Trunk { allowed, .. } => allowed,
-                };
-                let channel = port.channel_group.value;
-                hosts.entry(*module).or_default().push((*name, channel, vlans));
-            }
-        }
-        for uplinks in hosts.values() {
-            for (i, (name, channel, vlans)) in uplinks.iter().enumerate() {
-                let clash = uplinks[..i].iter().find_map(|(other, others, carried)| {
-                    let common = vlans.intersection(carried);
-                    let grouped = channel.is_some() && channel == others;
-                    (!grouped && !common.is_empty()).then_some((*other, common))
-                });
-                let Some((other, common)) = clash else { continue };
-                let s = if common.len() == 1 { "" } else { "s" };
-                let message = format!(
-                    "carries VLAN{s} {common} as {other} does, and the two are in no common group: \
-                     frames of the wire would arrive twice"
-                );
-                let hint = "write `channel-group auto mode on mac-pinning` in the port-profile of \
-                            both, or let them carry different VLANs";
-                self.problem(&Place::Interface(*name), message, hint);
-            }
-        }
-    }
-}
-
-/// An uplink, its group and the VLANs that it carries.
-type Uplink = (InterfaceName, Option<crate::teaming::ChannelMode>, VlanSet);
-
-/// What holds for an uplink that is administratively up; `None`: it is down.
-fn active(config: &Config, interface: &Interface) -> Option<Effective> {
-    let chain: Chain<'_> = match &interface.inherit {
-        Some(name) => chain(config, name).ok()?,
-        None => Vec::new(),
-    };
-    let is_enabled = chain.first().is_none_or(|(_, profile)| profile.enabled);
-    let port = resolve(Some(interface), &chain);
-    (is_enabled && !port.shutdown.value).then_some(port)
 }
 
 /// A hint at the name that may have been meant.

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::arbitrary;
 use crate::config::MacAllow;
+use crate::intent::UplinkRole;
 use crate::lang::parse;
 use crate::teaming::{Channel, ChannelMode};
 

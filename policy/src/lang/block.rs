@@ -6,10 +6,11 @@
 use proto::{InterfaceName, VlanId};
 
 use super::cursor::{Cursor, problem_at};
+use super::edit::Target;
 use super::interface::interfaces;
 use super::nearest::nearest;
 use super::read::{Block, Reader};
-use super::setting::{self, Head, Sense, Target};
+use super::setting::{self, Head, Sense};
 use super::{INTERFACES_MAX, PROFILES_MAX, value};
 use crate::config::{Interface, PortProfile, ProfileKind, Settings, Vlan, is_printable};
 use crate::place::Place;
@@ -190,7 +191,6 @@ pub(super) fn default_interface(
     reader: &mut Reader,
     cursor: &mut Cursor<'_, '_>,
 ) -> Result<(), Problem> {
-    cursor.keyword("interface")?;
     let found = interfaces(cursor)?;
     reader.touch(found.len());
     for (name, _) in found {

@@ -282,7 +282,7 @@ pub(super) fn match_keyword<T: Copy>(text: &str, choices: &[(&'static str, T)]) 
 }
 
 /// Words in backticks, with commas and a conjunction: `` `a`, `b` or `c` ``.
-pub(super) fn list(words: &[&str], conjunction: &str) -> String {
+pub(crate) fn list(words: &[&str], conjunction: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     join(&quoted, conjunction)
 }

@@ -1,7 +1,7 @@
 //! The configuration language, NX-OS's: text to [`Config`] and back.
 //!
 //! ```text
-//! text --lex--> lines of words --read--> blocks and commands --(setting, entry, ...)--> Config
+//! text --lex--> lines of words --read--> blocks and commands --(setting, edit, ...)--> Config
 //!                                 \--> problems with line and column     \--> Spans
 //! Config --print--> text
 //! ```
@@ -19,6 +19,7 @@
 mod access_list;
 mod block;
 mod cursor;
+mod edit;
 mod entry;
 mod entry_text;
 mod interface;
@@ -29,6 +30,7 @@ mod print;
 mod read;
 mod render;
 mod setting;
+mod teaming;
 mod value;
 
 #[cfg(test)]
@@ -39,8 +41,9 @@ pub use entry_text::print_entry;
 pub use print::{Line as PrintedLine, Section, print, sections, setting_lines};
 pub use render::render;
 
+pub(crate) use cursor::list;
 pub(crate) use nearest::nearest;
-pub(crate) use print::vlan_list;
+pub(crate) use print::{nic_list, vlan_list};
 pub(crate) use read::Broken;
 
 use crate::acl::{AclKind, Entry, Sequence};

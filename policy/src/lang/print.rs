@@ -47,11 +47,13 @@ pub fn print(config: &Config) -> String {
         .collect();
     let mut vlans = Some(vlans).filter(|vlans| !vlans.is_empty());
     for section in &sections {
-        // The VLANs without a name stand in one line before all others.
-        if matches!(section.place, Place::Hostname) {
-            push_section(&mut out, &section.heading, &[]);
+        if is_global(section) {
+            // One below the other.
+            out.push_str(&section.heading);
+            out.push('\n');
             continue;
         }
+        // The VLANs without a name stand in one line before all others.
         if let Some(vlans) = vlans.take() {
             push_section(&mut out, &format!("vlan {vlans}"), &[]);
         }
@@ -60,6 +62,11 @@ pub fn print(config: &Config) -> String {
         }
     }
     out
+}
+
+/// Whether a section is one line about the whole switch.
+const fn is_global(section: &Section) -> bool {
+    matches!(section.place, Place::Hostname | Place::LacpSystemPriority | Place::LoadBalance)
 }
 
 fn push_section(out: &mut String, heading: &str, lines: &[Line]) {
@@ -79,10 +86,16 @@ fn push_section(out: &mut String, heading: &str, lines: &[Line]) {
 #[must_use]
 pub fn sections(config: &Config) -> Vec<Section> {
     let mut sections = Vec::new();
-    if let Some(name) = &config.hostname {
-        let heading = format!("hostname {name}");
-        sections.push(Section { place: Place::Hostname, heading, lines: Vec::new() });
-    }
+    let mut global = |place: Place, value: Option<String>| {
+        if let Some(value) = value {
+            let heading = format!("{place} {value}");
+            sections.push(Section { place, heading, lines: Vec::new() });
+        }
+    };
+    global(Place::Hostname, config.hostname.as_ref().map(Name::to_string));
+    let priority = config.lacp_system_priority.map(|priority| priority.to_string());
+    global(Place::LacpSystemPriority, priority);
+    global(Place::LoadBalance, config.load_balance.map(|method| method.to_string()));
     for (vlan, settings) in &config.vlans {
         let named = settings
             .name
@@ -172,10 +185,19 @@ pub fn setting_lines(inherit: Option<&Name>, settings: &Settings) -> Vec<(Settin
     }
     let mode = settings.channel_group.map(|mode| format!("mode {mode}"));
     value(Setting::ChannelGroup, mode);
+    value(Setting::LacpRate, settings.lacp_rate.map(|rate| rate.to_string()));
+    let priority = settings.lacp_port_priority.map(|priority| priority.to_string());
+    value(Setting::LacpPortPriority, priority);
+    value(Setting::LacpMinLinks, settings.lacp_min_links.map(|links| links.to_string()));
+    value(Setting::LacpMaxBundle, settings.lacp_max_bundle.map(|links| links.to_string()));
+    value(Setting::FailoverOrder, settings.failover_order.as_deref().map(nic_list));
+    value(Setting::LinkUpDelay, settings.link_up_delay_s.map(|seconds| seconds.to_string()));
     value(Setting::Pinning, settings.pinning.as_ref().map(ToString::to_string));
     for (setting, flag) in [
         (Setting::Uufb, settings.uufb_disabled),
         (Setting::Promiscuous, settings.promiscuous),
+        (Setting::LacpSuspendIndividual, settings.lacp_suspend_individual),
+        (Setting::LldpTransmit, settings.lldp_transmit),
         (Setting::HostTraffic, settings.host_traffic),
         (Setting::Shutdown, settings.shutdown),
     ] {
@@ -192,4 +214,9 @@ pub fn setting_lines(inherit: Option<&Name>, settings: &Settings) -> Vec<(Settin
 /// The value of `switchport trunk allowed vlan`.
 pub(crate) fn vlan_list(vlans: &VlanSet) -> String {
     if *vlans == VlanSet::all() { "all".to_owned() } else { vlans.to_string() }
+}
+
+/// The value of `failover order`.
+pub(crate) fn nic_list(nics: &[u8]) -> String {
+    nics.iter().map(u8::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -15,7 +15,7 @@ use super::cursor::{Cursor, Expected, Matched, match_keyword, problem_at};
 use super::lex::{Line, count};
 use super::nearest::nearest;
 use super::setting::{self, Sense};
-use super::{LINE_LEN_MAX, PROBLEMS_MAX, WORK_MAX};
+use super::{LINE_LEN_MAX, PROBLEMS_MAX, WORK_MAX, teaming};
 use crate::acl::{AclKind, Sequence};
 use crate::config::{Config, Name};
 use crate::place::{Place, Spans};
@@ -59,6 +59,8 @@ pub(super) struct Reader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TopHead {
     Hostname,
+    Lacp,
+    PortChannel,
     Vlan,
     AccessList(AclKind),
     Profile,
@@ -69,8 +71,10 @@ pub(super) enum TopHead {
     Leave,
 }
 
-pub(super) const TOP_HEADS: [(&str, TopHead); 12] = [
+pub(super) const TOP_HEADS: [(&str, TopHead); 14] = [
     ("hostname", TopHead::Hostname),
+    ("lacp", TopHead::Lacp),
+    ("port-channel", TopHead::PortChannel),
     ("vlan", TopHead::Vlan),
     ("mac", TopHead::AccessList(AclKind::Mac)),
     ("ip", TopHead::AccessList(AclKind::Ipv4)),
@@ -82,6 +86,13 @@ pub(super) const TOP_HEADS: [(&str, TopHead); 12] = [
     ("no", TopHead::No),
     ("exit", TopHead::Leave),
     ("end", TopHead::Leave),
+];
+
+/// What can stand behind `default` outside of blocks.
+const DEFAULTS: [(&str, TopHead); 3] = [
+    ("interface", TopHead::Interface),
+    ("lacp", TopHead::Lacp),
+    ("port-channel", TopHead::PortChannel),
 ];
 
 /// The first words of the commands in a block.
@@ -319,13 +330,21 @@ impl Reader {
         match head {
             TopHead::No => match cursor.choose(&top_objects())? {
                 TopHead::Hostname => block::no_hostname(self, cursor),
+                TopHead::Lacp => teaming::system_priority(self, cursor, Sense::No),
+                TopHead::PortChannel => teaming::load_balance(self, cursor, Sense::No),
                 TopHead::Vlan => block::no_vlan(self, cursor),
                 TopHead::AccessList(kind) => self.no_access_list(cursor, kind),
                 TopHead::Profile => block::no_profile(self, cursor),
                 _ => block::no_interface(self, cursor),
             },
-            TopHead::Default => block::default_interface(self, cursor),
+            TopHead::Default => match cursor.choose(&DEFAULTS)? {
+                TopHead::Lacp => teaming::system_priority(self, cursor, Sense::Default),
+                TopHead::PortChannel => teaming::load_balance(self, cursor, Sense::Default),
+                _ => block::default_interface(self, cursor),
+            },
             TopHead::Hostname => block::hostname(self, cursor),
+            TopHead::Lacp => teaming::system_priority(self, cursor, Sense::Set),
+            TopHead::PortChannel => teaming::load_balance(self, cursor, Sense::Set),
             TopHead::Vlan => block::vlan(self, cursor),
             TopHead::AccessList(kind) => self.access_list(cursor, kind),
             TopHead::Profile => block::profile(self, cursor),
@@ -407,6 +426,9 @@ fn leaves_block(cursor: &Cursor<'_, '_>, heads: &[(&'static str, BlockHead)]) ->
                 let begins = |known: &str| known.starts_with(&next.text.to_ascii_lowercase());
                 begins("access-list") && !begins("access-group")
             })
+        }
+        Matched::One(BlockHead::Setting(setting::Head::Lacp)) => {
+            words.get(at + 1).is_some_and(|next| teaming::is_global_lacp(next.text))
         }
         Matched::One(_) | Matched::Several(_) => false,
         Matched::None => !matches!(match_keyword(word.text, &TOP_HEADS), Matched::None),

@@ -8,10 +8,13 @@ use crate::arbitrary;
 use crate::config::{MacAllow, SwitchportMode};
 use crate::place::Place;
 use crate::problem::Span;
+use crate::teaming::LoadBalance;
 
 /// A whole configuration in its printed form.
 const CANONICAL: &str = "\
 hostname weft
+lacp system-priority 4096
+port-channel load-balance ethernet source-dest-ip-port
 
 vlan 1,30-32
 
@@ -41,7 +44,15 @@ port-profile type ethernet UPLINK
   switchport trunk native vlan 30
   switchport trunk allowed vlan 1,10,30-32
   mtu 9000
-  channel-group auto mode on mac-pinning
+  channel-group auto mode active
+  lacp rate fast
+  lacp port-priority 100
+  lacp min-links 2
+  lacp max-bundle 4
+  no lacp suspend-individual
+  failover order 3 1 2
+  link-up delay 0
+  lldp transmit
   host-traffic
   no shutdown
   state enabled
@@ -57,7 +68,7 @@ port-profile type vethernet PC
   mac port access-group ONLY-ARP out
   ip port access-group WEB in
   ipv6 port traffic-filter SIX in
-  pinning id 2
+  pinning id 2 backup 4 3
   max-ports 8
   state enabled
 
@@ -151,6 +162,20 @@ fn values_of_a_port() {
 }
 
 #[test]
+fn lines_of_the_whole_switch_end_a_block_and_those_of_a_port_do_not() {
+    let text = "interface eth3/1\nlacp rate fast\nlacp sys 5\ninterface eth3/1\nno lacp susp\n\
+                port-channel load-balance ethernet source-v\n";
+    assert_eq!(
+        applied("", text).as_deref(),
+        Ok("lacp system-priority 5\nport-channel load-balance ethernet source-virtual-port-id\n\n\
+            interface Ethernet3/1\n  lacp rate fast\n  no lacp suspend-individual\n")
+    );
+    let back = "default port-channel load-balance ethernet\ninterface eth3/1\n\
+                default lacp system-priority 9\ndefault interface eth3/1\n";
+    assert_eq!(applied(text, back).as_deref(), Ok("interface Ethernet3/1\n"));
+}
+
+#[test]
 fn entries_without_a_number_go_to_the_end_and_can_be_applied_twice() {
     let base = "ip access-list X\n5 permit ip any any\n";
     let text = "ip access-list X\ndeny tcp any any\npermit ip any any\nremark r\nremark r\n";
@@ -179,7 +204,8 @@ fn an_entry_with_a_number_takes_the_place_of_an_older_one() {
 
 #[test]
 fn no_and_default_take_away_at_every_place() {
-    let no = "no hostname\nno vlan 30\nno mac access-list ONLY-ARP\nno ip access-list WEB\n\
+    let no = "no hostname\nno lacp system-priority 7\nno port-channel load-balance ethernet\n\
+              no vlan 30\nno mac access-list ONLY-ARP\nno ip access-list WEB\n\
               no ipv6 access-list SIX\nno interface Vethernet7\n\
               no port-profile type ethernet UPLINK\nvlan 10\nno name\nvlan 1,31-32\nno vlan \
               1,31-32\n\
@@ -195,7 +221,10 @@ fn no_and_default_take_away_at_every_place() {
     );
     let no = "port-profile UPLINK\nno description\nno switchport trunk native vlan\n\
               no switchport trunk allowed vlan\nno mtu 9000\n\
-              no channel-group auto mode on mac-pinning\ndefault host-traffic\n\
+              no channel-group auto mode on mac-pinning\nno lacp rate\n\
+              no lacp port-priority 100\nno lacp min-links\nno lacp max-bundle\n\
+              default lacp suspend-individual\nno failover order 3 1 2\nno link-up delay\n\
+              default lldp transmit\ndefault host-traffic\n\
               default shutdown\nno switchport mode\n";
     let left = applied(CANONICAL, no).unwrap();
     assert!(left.contains("port-profile type ethernet UPLINK\n  state enabled\n\n"), "{left}");
@@ -230,12 +259,12 @@ fn all_problems_are_reported_at_once_and_nothing_is_changed() {
              `vethernet`?)",
             "4:2: unexpected `swichport`, expected `description`, `inherit`, `switchport`, \
              `mac-address`, `spanning-tree`, `mtu`, `ip`, `ipv6`, `mac`, `channel-group`, \
-             `pinning`, `host-traffic`, `shutdown`, `max-ports`, `state`, `no`, `default`, \
+             `lacp`, `failover`, `link-up`, `lldp`, `pinning`, `host-traffic`, `shutdown`, `max-ports`, `state`, `no`, `default`, \
              `exit` or `end` (did \
              you mean `switchport`?)",
             "5:1: unexpected `interfce`, expected `description`, `inherit`, `switchport`, \
              `mac-address`, `spanning-tree`, `mtu`, `ip`, `ipv6`, `mac`, `channel-group`, \
-             `pinning`, `host-traffic`, `shutdown`, `max-ports`, `state`, `no`, `default`, \
+             `lacp`, `failover`, `link-up`, `lldp`, `pinning`, `host-traffic`, `shutdown`, `max-ports`, `state`, `no`, `default`, \
              `exit` or `end` (did \
              you mean `interface`?)",
             "6:6: 1 is out of range, expected an MTU (576..9216)",
@@ -268,6 +297,21 @@ fn what_could_come_next() {
     };
     assert_eq!(keywords("int eth3/1\nswitchport mode "), ["access", "trunk"]);
     assert_eq!(keywords("port-profile type "), ["vethernet", "ethernet"]);
+    assert_eq!(
+        keywords("int eth3/1\nchannel-group auto mode "),
+        ["active", "passive", "on", "active-standby"]
+    );
+    assert_eq!(
+        keywords("int eth3/1\nlacp "),
+        ["rate", "port-priority", "min-links", "max-bundle", "suspend-individual"]
+    );
+    assert_eq!(keywords("lacp "), ["system-priority"]);
+    assert_eq!(keywords("default "), ["interface", "lacp", "port-channel"]);
+    assert_eq!(
+        keywords("int eth3/1\nport-channel load-balance ethernet "),
+        LoadBalance::ALL.map(LoadBalance::name)
+    );
+    assert_eq!(keywords("int veth1\npinning id 1 backup ").len(), 1);
     assert!(keywords("").contains(&"hostname".to_owned()));
     assert!(keywords("int eth3/1\n").contains(&"switchport".to_owned()));
     assert!(keywords("ip access-list X\npermit tcp any any ").contains(&"established".to_owned()));
@@ -360,6 +404,33 @@ fn sentences() -> impl Strategy<Value = String> {
         "max-ports",
         "!",
         "pinning",
+        "id",
+        "backup",
+        "1",
+        "0",
+        "lacp",
+        "rate",
+        "fast",
+        "system-priority",
+        "port-priority",
+        "min-links",
+        "max-bundle",
+        "suspend-individual",
+        "failover",
+        "order",
+        "link-up",
+        "delay",
+        "lldp",
+        "transmit",
+        "relative",
+        "active",
+        "active-standby",
+        "sub-group",
+        "port-channel",
+        "load-balance",
+        "source-mac",
+        "vlan-only",
+        "module",
     ];
     let line = prop::collection::vec(prop::sample::select(WORDS), 0..7);
     let lines = prop::collection::vec(line.prop_map(|words| words.join(" ")), 0..30);

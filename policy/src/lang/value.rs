@@ -1,5 +1,8 @@
 //! Values that stand in several kinds of lines: numbers, names, addresses, text.
 
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
 use proto::{MacAddr, TypeError};
 
 use super::cursor::Cursor;
@@ -39,18 +42,30 @@ pub(super) fn number<T>(
     }
 }
 
-/// Reads a number in a range.
-pub(super) fn ranged(
+/// Reads a number in a range, when the next word is a number.
+pub(super) fn option_ranged<T: FromStr + PartialOrd>(
     cursor: &mut Cursor<'_, '_>,
     what: &'static str,
-    range: std::ops::RangeInclusive<u16>,
-) -> Result<u16, Problem> {
-    cursor.value(what, |text| {
+    range: RangeInclusive<T>,
+) -> Result<Option<T>, Problem> {
+    cursor.option_value(what, |text| {
         digits(text).then(|| match text.parse() {
             Ok(number) if range.contains(&number) => Ok(number),
             _ => Err(format!("{text} is out of range, expected {what}")),
         })
     })
+}
+
+/// Reads a number in a range.
+pub(super) fn ranged<T: FromStr + PartialOrd>(
+    cursor: &mut Cursor<'_, '_>,
+    what: &'static str,
+    range: RangeInclusive<T>,
+) -> Result<T, Problem> {
+    match option_ranged(cursor, what, range)? {
+        Some(number) => Ok(number),
+        None => Err(cursor.unexpected()),
+    }
 }
 
 /// Reads the name of an object.

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 
 use proto::{DropReason, InterfaceName, PortId, Revision, VlanId};
 
-use super::{AclIndex, Acls, Port, Role, Snapshot, SourceGuard, Uplink, Vethernet, Vlan, VlanMode};
+use super::{AclIndex, Acls, Port, Role, Snapshot, SourceGuard, Vethernet, Vlan, VlanMode};
 use crate::acl::{AclKind, CompiledAcl};
 use crate::config::{AclBinding, MacAllow, Name};
 use crate::fib::Fib;
 use crate::ids::StableIds;
 use crate::intent::{HostIntent, PortIntent, PortMode, PortRole};
 use crate::problem::Problem;
-use crate::teaming::{Channel, ChannelMode, Teaming};
+use crate::teaming::Teaming;
 
 /// Where each access list stands in the snapshot, and of what kind it is.
 type AclIndexes = BTreeMap<Name, (AclIndex, AclKind)>;
@@ -58,8 +58,9 @@ impl Snapshot {
     }
 }
 
-struct Builder<'a> {
-    intent: &'a HostIntent,
+/// A snapshot that is being made.
+pub(super) struct Builder<'a> {
+    pub(super) intent: &'a HostIntent,
     ids: StableIds,
     problems: Vec<Problem>,
 }
@@ -71,6 +72,8 @@ impl Builder<'_> {
         self.ids.retain_rules(&intent.acls);
         let (acls, indexes) = self.acls();
         let ports = self.ports(&indexes);
+        self.check_teaming();
+        self.check_groups(&ports);
         self.check_loose_uplinks(&ports);
         let fib = self.fib(&ports);
         let vlans = flood_lists(&ports);
@@ -79,7 +82,7 @@ impl Builder<'_> {
         Snapshot { revision, ports: by_slot(ports), vlans, fib, acls, rules_end, teaming }
     }
 
-    fn problem(&mut self, path: impl ToString, message: String) {
+    pub(super) fn problem(&mut self, path: impl ToString, message: String) {
         let (path, hint) = (path.to_string(), String::new());
         self.problems.push(Problem { span: None, path, message, hint });
     }
@@ -181,6 +184,7 @@ impl Builder<'_> {
                         self.problem(name, format!("{mac} cannot be a source address to allow"));
                     }
                 }
+                self.check_pins(name, &role.pinned_nics);
                 Role::Vethernet(Vethernet {
                     mac: role.mac,
                     source: source_guard(&role.mac_allow),
@@ -190,49 +194,7 @@ impl Builder<'_> {
                     pinned_nics: role.pinned_nics.clone().into(),
                 })
             }
-            PortRole::Uplink(role) => Role::Uplink(Uplink {
-                nic: role.nic,
-                team: match role.channel {
-                    // All that pin are one team, whatever their profiles; NIC numbers start at 1.
-                    Some(Channel { mode: ChannelMode::MacPinning { .. }, .. }) => 0,
-                    Some(channel) => channel.number,
-                    None => role.nic,
-                },
-                channel: role.channel,
-                link_up_delay_s: role.link_up_delay_s,
-                lldp_transmit: role.lldp_transmit,
-                host_traffic: role.host_traffic,
-            }),
-        }
-    }
-
-    /// Two uplinks in no common team must not carry a common VLAN: each would bring the same
-    /// floods.
-    fn check_loose_uplinks(&mut self, ports: &[Port]) {
-        let uplinks: Vec<(&Port, u8)> = ports
-            .iter()
-            .filter(|port| port.admin_up)
-            .filter_map(|port| match &port.role {
-                Role::Uplink(uplink) => Some((port, uplink.team)),
-                Role::Vethernet(_) => None,
-            })
-            .collect();
-        for (at, (first, first_team)) in uplinks.iter().enumerate() {
-            for (second, second_team) in uplinks.iter().skip(at + 1) {
-                if first_team == second_team {
-                    continue;
-                }
-                let common = VlanId::all()
-                    .find(|vlan| first.vlan_mode.carries(*vlan) && second.vlan_mode.carries(*vlan));
-                if let Some(vlan) = common {
-                    let message = format!(
-                        "carries VLAN {vlan} as {} does, and they are in no common channel-group: \
-                         every flooded frame would arrive twice",
-                        first.name
-                    );
-                    self.problem(second.name, message);
-                }
-            }
+            PortRole::Uplink(role) => Role::Uplink(self.uplink(name, role)),
         }
     }
 

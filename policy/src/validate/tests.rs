@@ -61,6 +61,68 @@ fn uplinks_that_carry_a_common_vlan_need_a_common_group() {
     assert_eq!(problems(&one_sided).len(), 1);
 }
 
+const PORT_CHANNEL: &str = "vlan 10,20\nport-profile type ethernet PO\nswitchport mode trunk\n\
+                            channel-group auto mode active\nstate enabled\n\
+                            interface eth3/1-2\ninherit port-profile PO\n";
+
+#[test]
+fn what_an_operator_may_say_of_teaming() {
+    for more in [
+        // More links are needed than there are: the port-channel waits for them.
+        "port-profile PO\nlacp min-links 4\n",
+        // A base profile may speak of LACP before anybody says the mode.
+        "port-profile type ethernet BASE\nlacp rate fast\nfailover order 1 2\n",
+        // Priorities and rates are of a port, not of its group.
+        "interface eth3/1\nlacp port-priority 1\nlacp rate fast\nlink-up delay 9\n\
+         lldp transmit\ndescription to leaf 1\n",
+        // A member that is shut down may be changed before it comes back.
+        "interface eth3/2\nshutdown\nmtu 9000\nswitchport trunk allowed vlan 10\n",
+        // Of an order, hosts take the NICs that they have.
+        "port-profile PO\nno lacp suspend-individual\nfailover order 9 2\n",
+        // Groups with VLANs of their own stand side by side.
+        "port-profile PO\nswitchport trunk allowed vlan 10\n\
+         port-profile type ethernet PINS\nswitchport mode trunk\n\
+         switchport trunk allowed vlan 1,20\nchannel-group auto mode on mac-pinning\n\
+         state enabled\ninterface eth3/3-4\ninherit port-profile PINS\n",
+        // Where the mode is taken away, what it left means nothing.
+        "port-profile PO\nlacp rate fast\nlacp max-bundle 2\nno channel-group auto\n\
+         interface eth3/2\nshutdown\n",
+        // VMs may be pinned to NICs that their host does not have.
+        "port-profile type vethernet WEB\npinning id 7 backup 8\n",
+    ] {
+        assert_eq!(problems(&format!("{PORT_CHANNEL}{more}")), Vec::<String>::new(), "{more}");
+    }
+}
+
+#[test]
+fn uplinks_that_pin_may_carry_different_vlans_and_be_of_different_profiles() {
+    let text = format!(
+        "{UPLINKS}port-profile type ethernet MORE\ninherit port-profile UP\nstate enabled\n\
+         mtu 9000\ninterface eth3/2\ninherit port-profile MORE\n\
+         switchport trunk allowed vlan 10\n"
+    );
+    assert_eq!(problems(&text), Vec::<String>::new());
+}
+
+#[test]
+fn the_first_place_of_a_relative_group_can_be_pinned_to() {
+    let zero = "port-profile type vethernet WEB\npinning id 0\n";
+    assert_eq!(problems(&format!("{UPLINKS}{zero}")).len(), 1);
+    let relative = "port-profile UP\nchannel-group auto mode on mac-pinning relative\n";
+    assert_eq!(problems(&format!("{UPLINKS}{zero}{relative}")), Vec::<String>::new());
+}
+
+#[test]
+fn who_differs_from_the_profile_is_blamed_wherever_it_stands() {
+    for (nic, other) in [(1, 2), (2, 1)] {
+        let found = problems(&format!("{PORT_CHANNEL}interface eth3/{nic}\nmtu 9000\n"));
+        let expected = format!(
+            "Ethernet3/{nic}: `mtu 9000`, but Ethernet3/{other} of the same group has `mtu 1500`"
+        );
+        assert!(found.len() == 1 && found[0].contains(&expected), "{found:?}");
+    }
+}
+
 #[test]
 fn a_mistake_that_the_text_did_not_bring_has_no_place() {
     let base =
