@@ -54,6 +54,7 @@ pub mod daemons;
 pub mod demo;
 pub mod error;
 pub mod frames;
+pub mod guest;
 pub mod inject;
 pub mod lab;
 pub mod link;
