@@ -4,6 +4,8 @@
 //! * [`publish`] and [`worker`]: the threads that move frames, and the view that they forward by.
 //! * [`chassis`]: packet memory, workers and devices.
 //! * [`agent`]: session with the supervisor, what is plugged in, what is on disk.
+//! * [`lacp`]: which members of a port-channel carry, sans-IO.
+//! * [`control_plane`]: the thread that speaks with the physical switches.
 //! * [`links`]: carrier events of this host.
 //! * [`daemon`] and [`status`]: the program around it.
 
@@ -11,9 +13,12 @@
 
 pub mod agent;
 pub mod chassis;
+pub mod control_plane;
 pub mod core;
 pub mod daemon;
+pub mod lacp;
 pub mod links;
+pub mod notice;
 pub mod publish;
 pub mod status;
 pub mod worker;
