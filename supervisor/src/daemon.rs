@@ -3,16 +3,16 @@
 use std::future::Future;
 use std::io;
 
+use admission::{Door, Limits, raise_descriptor_limit, transport};
 use proto::rpc::operator::operator_server::OperatorServer;
 use proto::rpc::switch::switch_server::SwitchServer;
 use proto::rpc::{FROM_DATAPLANE_LEN_MAX, TO_DATAPLANE_LEN_MAX};
 use tokio::sync::watch;
-use tokio_stream::wrappers::UnixListenerStream;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
 use tracing::info;
 
 use crate::engine;
-use crate::listen::{ListenError, MESSAGE_LEN_MAX, Socket, transport};
+use crate::listen::{ADMIN_MAX, DATAPLANES_MAX, ListenError, MESSAGE_LEN_MAX, Socket};
 use crate::operator::OperatorService;
 use crate::options::Options;
 use crate::push::stream::SwitchService;
@@ -31,6 +31,9 @@ pub enum DaemonError {
     /// A socket cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The limit of descriptors cannot be read or raised.
+    #[error("cannot raise the limit of descriptors: {0}")]
+    Descriptors(io::Error),
     /// The engine's thread cannot be started.
     #[error("cannot start the engine: {0}")]
     Thread(io::Error),
@@ -47,6 +50,7 @@ pub enum DaemonError {
 /// # Errors
 /// The daemon cannot start, or could not go on.
 pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
+    let descriptors = raise_descriptor_limit().map_err(DaemonError::Descriptors)?;
     let (store, saved) = Store::open(&options.data_dir)?;
     let state = State::start(saved)?;
     let (term, revision) = (state.term().get(), state.revision().get());
@@ -60,11 +64,13 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let switch = SwitchServer::new(SwitchService::new(engine.clone()))
         .max_decoding_message_size(FROM_DATAPLANE_LEN_MAX)
         .max_encoding_message_size(TO_DATAPLANE_LEN_MAX);
+    let admin_limits = Limits::within(ADMIN_MAX, descriptors);
+    let dataplane_limits = Limits::within(DATAPLANES_MAX, descriptors);
     let (ending, ended) = watch::channel(());
     let services = tokio::spawn(async move {
         tokio::try_join!(
-            serve(transport().add_service(operator), admin, ended.clone()),
-            serve(transport().add_service(switch), dataplane, ended),
+            serve(transport().add_service(operator), admin, admin_limits, ended.clone()),
+            serve(transport().add_service(switch), dataplane, dataplane_limits, ended),
         )
     });
     info!(
@@ -104,6 +110,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
 async fn serve(
     router: Router,
     socket: Socket,
+    limits: Limits,
     mut ended: watch::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     let ended = async move {
@@ -112,11 +119,10 @@ async fn serve(
     };
     match socket {
         Socket::Tcp(listener) => {
-            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            router.serve_with_incoming_shutdown(incoming, ended).await
+            router.serve_with_incoming_shutdown(Door::new(listener, limits), ended).await
         }
         Socket::Unix(listener, _file) => {
-            router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), ended).await
+            router.serve_with_incoming_shutdown(Door::new(listener, limits), ended).await
         }
     }
 }

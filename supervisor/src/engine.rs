@@ -11,7 +11,8 @@
 //! 2. Nothing here waits for a dataplane: one that does not take its messages loses its session.
 //!
 //! Queues: the mailbox holds [`MAILBOX_LEN`] commands, and whoever has more waits; an outlet holds
-//! [`OUTLET_LEN`] messages, and one too many ends its session (a ping too many is left out).
+//! [`OUTLET_LEN`] messages, and one too many ends its session (a ping too many is left out). A
+//! watcher's queue is in [`watch`](crate::watch).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::event::{ApplyOutcome, ApplyRequest, Effect, Event, Message, Now, Requ
 use crate::push::encode;
 use crate::state::State;
 use crate::store::{Store, StoreError};
+use crate::watch::{TooManyWatchers, Watch, Watchers};
 
 /// Commands that wait for the engine: more than all sessions of a large site send in one burst.
 pub const MAILBOX_LEN: usize = 1024;
@@ -45,6 +47,7 @@ enum Command {
     Open(SessionId, Outlet),
     Apply(ApplyRequest, oneshot::Sender<ApplyOutcome>),
     Query(Query),
+    Watch(usize, oneshot::Sender<Result<Watch, TooManyWatchers>>),
     Stop,
 }
 
@@ -115,6 +118,16 @@ impl Handle {
         receiver.await.map_err(|_| Stopped)
     }
 
+    /// Follows the events from now on, after the newest `last`.
+    ///
+    /// # Errors
+    /// The engine is gone; within, there are too many watchers.
+    pub async fn watch(&self, last: usize) -> Result<Result<Watch, TooManyWatchers>, Stopped> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Command::Watch(last, sender)).await?;
+        receiver.await.map_err(|_| Stopped)
+    }
+
     /// Ends the engine after what is in its mailbox, and with it all sessions.
     pub async fn stop(&self) {
         // Gone already is as good.
@@ -146,7 +159,8 @@ pub fn start(
     let thread = thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let started = Instant::now();
         let (outlets, asked) = (BTreeMap::new(), BTreeMap::new());
-        let engine = Engine { state, store, started, outlets, asked, next_request: 1 };
+        let watchers = Watchers::default();
+        let engine = Engine { state, store, started, outlets, asked, watchers, next_request: 1 };
         runtime.block_on(engine.run(commands))
     })?;
     Ok((handle, thread))
@@ -158,6 +172,7 @@ struct Engine {
     started: Instant,
     outlets: BTreeMap<SessionId, Outlet>,
     asked: BTreeMap<RequestId, oneshot::Sender<ApplyOutcome>>,
+    watchers: Watchers,
     next_request: u64,
 }
 
@@ -168,12 +183,19 @@ impl Engine {
         loop {
             let command = tokio::select! {
                 command = commands.recv() => command,
-                _ = ticks.tick() => Some(Command::Event(Event::Tick)),
+                _ = ticks.tick() => {
+                    self.watchers.remind();
+                    Some(Command::Event(Event::Tick))
+                }
             };
             match command {
                 None | Some(Command::Stop) => return Ok(()),
                 Some(Command::Event(event)) => self.handle(event)?,
                 Some(Command::Query(query)) => query(&self.state, &self.store, self.now()),
+                Some(Command::Watch(last, answer)) => {
+                    // A caller that has gone away needs no answer.
+                    answer.send(self.watchers.add(&self.state.log, last)).ok();
+                }
                 Some(Command::Open(id, outlet)) => {
                     self.outlets.insert(id, outlet);
                 }
@@ -221,6 +243,7 @@ impl Engine {
                 }
             }
         }
+        self.watchers.tell(&self.state.log);
         // A session that is lost here was connected before, so this ends: one less each time.
         lost.into_iter().try_for_each(|id| self.handle(Event::Gone(id)))
     }

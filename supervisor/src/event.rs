@@ -4,15 +4,15 @@
 //! [`State::handle`](crate::state::State::handle) turns it into [`Effect`]s, which the engine
 //! carries out in their order. Both are closed enums of plain values: no rpc type, no channel.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy::HostIntent;
 use policy::config::Name;
 use policy::delta::IntentDelta;
-use proto::{HostId, InterfaceName, MacAddr, ModuleId, Revision, Term, VethId, VlanId};
+use proto::{HostId, InterfaceName, MacAddr, ModuleId, Revision, Term, VethId};
 
 use crate::inventory::Nic;
+use crate::report::Report;
 use crate::store::record::Transaction;
 
 /// When something happened.
@@ -49,7 +49,7 @@ pub enum Event {
     Attach(SessionId, AttachRequest),
     /// A vNIC was plugged out.
     Detach(SessionId, DetachRequest),
-    /// A dataplane's counters.
+    /// A dataplane's counters, and how its uplinks stand.
     Report(SessionId, Box<Report>),
     /// A dataplane has something to tell people.
     Told(SessionId, Told),
@@ -270,77 +270,4 @@ pub struct Told {
     pub kind: String,
     /// A sentence.
     pub message: String,
-}
-
-/// What a dataplane counts, since it started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// The revision it forwards by.
-    pub revision: Revision,
-    /// Per port.
-    pub ports: BTreeMap<InterfaceName, PortReport>,
-    /// Matches per access list and entry; entry 0 is the implicit deny.
-    pub rules: BTreeMap<(String, u32), u64>,
-    /// The local table.
-    pub macs: Vec<(VlanId, MacAddr, InterfaceName)>,
-    /// What carries the frames of a vEthernet: `tap`.
-    pub kinds: BTreeMap<InterfaceName, String>,
-    /// How the driver of a NIC works: `native copy`.
-    pub nic_modes: BTreeMap<u8, String>,
-}
-
-impl Default for Report {
-    /// Nothing was reported.
-    fn default() -> Self {
-        Self {
-            revision: Revision::NONE,
-            ports: BTreeMap::new(),
-            rules: BTreeMap::new(),
-            macs: Vec::new(),
-            kinds: BTreeMap::new(),
-            nic_modes: BTreeMap::new(),
-        }
-    }
-}
-
-/// What a dataplane counts at one port.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PortReport {
-    /// It passes frames.
-    pub link_up: bool,
-    /// Why not.
-    pub reason: String,
-    /// Frames and bytes.
-    pub counters: Counters,
-    /// Frames received here and dropped, by the name of the reason.
-    pub drops: BTreeMap<String, u64>,
-    /// Copies meant for this port and dropped, by the name of the reason.
-    pub tx_drops: BTreeMap<String, u64>,
-    /// The uplink that it sends by; may be empty.
-    pub pinned_to: String,
-}
-
-/// Frames and bytes of a port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Frames received.
-    pub rx_frames: u64,
-    /// Bytes of them.
-    pub rx_bytes: u64,
-    /// Multicasts among them.
-    pub rx_multicast: u64,
-    /// Broadcasts among them.
-    pub rx_broadcast: u64,
-    /// Frames sent.
-    pub tx_frames: u64,
-    /// Bytes of them.
-    pub tx_bytes: u64,
-    /// Multicasts among them.
-    pub tx_multicast: u64,
-    /// Broadcasts among them.
-    pub tx_broadcast: u64,
-    /// Received and forwarded.
-    pub forwarded: u64,
-    /// Received and taken by a control task.
-    pub consumed: u64,
 }

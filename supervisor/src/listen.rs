@@ -1,4 +1,4 @@
-//! Where the supervisor listens: addresses, sockets, and the one place that builds the transport.
+//! Where the supervisor listens: addresses and sockets, and how many each is for.
 //!
 //! Invariants: an admin socket is root's alone from the moment it exists. Without transport
 //! security nothing listens beyond this machine unless the operator says so.
@@ -10,19 +10,19 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use nix::sys::stat::{Mode, umask};
 use tokio::net::{TcpListener, UnixListener};
 
 /// Largest message between an operator and us: a configuration, and its difference line by line.
 pub const MESSAGE_LEN_MAX: usize = 4 * policy::lang::TEXT_LEN_MAX;
-/// How often an idle connection is probed, and how long the answer may take.
-const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// Calls that one connection may have open. A host has one, an operator's shell a few at a time; by
-/// default there is no limit, and one connection could have us hold a session for each of its calls.
-const CALLS_MAX: u32 = 64;
+/// Connections that the admin socket takes: shells and scripts of operators.
+pub const ADMIN_MAX: usize = 128;
+
+/// Connections that the port for dataplanes takes: one for each host, and as many again that hosts
+/// left behind and that are not found dead yet.
+pub const DATAPLANES_MAX: usize = 4096;
 
 /// An address to listen on: `unix:PATH` or `tcp:IP:PORT`; also `IP:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,15 +166,6 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
     listener
 }
 
-/// The transport of both services. The one place where TLS will be set up.
-#[must_use]
-pub fn transport() -> tonic::transport::Server {
-    tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
-        .max_concurrent_streams(CALLS_MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,27 +212,5 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert!(matches!(listen.open().await, Err(ListenError::Failed { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-    }
-
-    /// The server's first frame is its settings (RFC 9113 section 3.4): pairs of a number of 16 bits
-    /// and a value of 32.
-    #[tokio::test]
-    async fn a_client_is_told_how_many_calls_it_may_have_open() {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        const MAX_CONCURRENT_STREAMS: [u8; 2] = [0, 3];
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = transport().add_routes(tonic::service::Routes::default());
-        let incoming = tonic::transport::server::TcpIncoming::from(listener);
-        let server = tokio::spawn(router.serve_with_incoming(incoming));
-        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
-        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        let mut head = [0; 9];
-        client.read_exact(&mut head).await.unwrap();
-        let mut settings = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
-        client.read_exact(&mut settings).await.unwrap();
-        let wanted = [&MAX_CONCURRENT_STREAMS[..], &CALLS_MAX.to_be_bytes()].concat();
-        assert!(settings.chunks(6).any(|setting| setting == wanted), "{settings:02x?}");
-        server.abort();
     }
 }

@@ -1,4 +1,4 @@
-//! The newest events of the switch, for `show events`: kept in memory, at most
+//! The newest events of the switch, for `show logging`: kept in memory, at most
 //! [`EventLog::LEN_MAX`].
 
 use std::collections::VecDeque;
@@ -57,7 +57,11 @@ pub struct Entry {
 
 /// The newest events.
 #[derive(Clone, Debug, Default)]
-pub struct EventLog(VecDeque<Entry>);
+pub struct EventLog {
+    newest: VecDeque<Entry>,
+    /// How many there ever were.
+    total: u64,
+}
 
 impl EventLog {
     /// How many are kept; about 1 MB.
@@ -65,15 +69,30 @@ impl EventLog {
 
     /// Adds one; the oldest goes when there are too many.
     pub fn push(&mut self, entry: Entry) {
-        if self.0.len() == Self::LEN_MAX {
-            self.0.pop_front();
+        if self.newest.len() == Self::LEN_MAX {
+            self.newest.pop_front();
         }
-        self.0.push_back(entry);
+        self.newest.push_back(entry);
+        self.total += 1;
+    }
+
+    /// How many events there ever were: a place to go on from with [`EventLog::since`].
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// How many of the events since a total are not kept any more, and those that are, the oldest
+    /// of them first.
+    pub fn since(&self, total: u64) -> (u64, impl Iterator<Item = &Entry>) {
+        let new = usize::try_from(self.total.saturating_sub(total)).unwrap_or(usize::MAX);
+        let lost = new.saturating_sub(self.newest.len());
+        (lost as u64, self.last(new))
     }
 
     /// The newest `count`, the oldest of them first.
     pub fn last(&self, count: usize) -> impl Iterator<Item = &Entry> {
-        self.0.iter().skip(self.0.len().saturating_sub(count))
+        self.newest.iter().skip(self.newest.len().saturating_sub(count))
     }
 }
 
@@ -98,5 +117,13 @@ mod tests {
         assert_eq!(log.last(usize::MAX).count(), EventLog::LEN_MAX);
         let last: Vec<u64> = log.last(2).map(|e| e.unix_time_ns).collect();
         assert_eq!(last, [EventLog::LEN_MAX as u64 - 1, EventLog::LEN_MAX as u64]);
+
+        let since = |total| {
+            let (lost, new) = log.since(total);
+            (lost, new.count())
+        };
+        assert_eq!(since(0), (1, EventLog::LEN_MAX));
+        assert_eq!(since(log.total() - 2), (0, 2));
+        assert_eq!((since(log.total()), since(u64::MAX)), ((0, 0), (0, 0)));
     }
 }

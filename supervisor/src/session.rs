@@ -6,10 +6,11 @@
 use proto::{ModuleId, Revision, Term};
 
 use crate::commit::Draft;
-use crate::event::{Effect, Hello, Message, Now, Refusal, Report, SessionId};
+use crate::event::{Effect, Hello, Message, Now, Refusal, SessionId};
 use crate::inventory::{self, ModuleRecord};
 use crate::log::Severity;
 use crate::push::fleet::{Module, Session};
+use crate::report::Report;
 use crate::revision::RevisionKind;
 use crate::state::State;
 
@@ -183,8 +184,9 @@ impl State {
     }
 
     /// A host's counters.
-    pub(crate) fn report(&mut self, number: ModuleId, report: Report) -> Vec<Effect> {
+    pub(crate) fn report(&mut self, number: ModuleId, mut report: Report) -> Vec<Effect> {
         if let Some(module) = self.modules.get_mut(&number) {
+            report.forget_foreign(number);
             module.running = report.revision;
             module.report = report;
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proto::rpc::operator as rpc;
 use proto::{DropReason, InterfaceName, ModuleId};
 
-use crate::event::PortReport;
+use crate::report::PortReport;
 use crate::state::State;
 
 /// The counters of one port.

@@ -13,9 +13,9 @@ use proto::rpc::operator as rpc;
 use proto::{InterfaceName, ModuleId};
 
 use super::counters;
-use crate::event::PortReport;
 use crate::inventory::{Binding, Nic};
 use crate::push::fleet::Module;
+use crate::report::PortReport;
 use crate::state::State;
 
 /// One port, or all of them.

@@ -4,8 +4,10 @@
 //! Invariants: nothing that a dataplane can send panics here. A hello or an answer that makes no
 //! sense is an error, which ends the session; a counter or an event that makes none is left out.
 
+mod report;
+
 use policy::acl::Acl;
-use policy::config::{AclBinding, MacAllow, Name};
+use policy::config::{AclBinding, MacAllow, Name, is_printable};
 use policy::delta::IntentDelta;
 use policy::intent::{HostIntent, PortIntent, PortMode, PortRole};
 use policy::lang;
@@ -14,8 +16,7 @@ use proto::rpc::{PROTOCOL_VERSION, switch as rpc};
 use proto::{InterfaceName, PortId, Revision, Term, VethId, VlanId};
 
 use crate::event::{
-    AttachRequest, Attachment, Counters, DetachRequest, Event, Hello, Message, PortReport, Push,
-    Refusal, Report, SessionId, Told,
+    AttachRequest, Attachment, DetachRequest, Event, Hello, Message, Push, Refusal, SessionId, Told,
 };
 use crate::inventory::Nic;
 
@@ -292,69 +293,16 @@ pub fn event(
                 message: clean(&event.message),
             },
         ),
-        Some(Body::Counters(counters)) => Event::Report(session, Box::new(report(counters))),
+        Some(Body::Counters(counters)) => {
+            Event::Report(session, Box::new(report::report(counters)))
+        }
     }))
 }
 
-fn report(message: rpc::Counters) -> Report {
-    let mut report = Report { revision: Revision::new(message.revision), ..Report::default() };
-    for port in &message.ports {
-        if let Ok(name) = port.name.parse::<InterfaceName>() {
-            report.ports.insert(name, port_report(port));
-        }
-    }
-    for rule in message.rules {
-        let matches = report.rules.entry((rule.access_list, rule.sequence)).or_default();
-        *matches = matches.saturating_add(rule.matches);
-    }
-    for entry in &message.macs {
-        if let (Ok(vlan), Ok(mac), Ok(port)) =
-            (VlanId::new(entry.vlan), entry.mac.parse(), entry.port.parse())
-        {
-            report.macs.push((vlan, mac, port));
-        }
-    }
-    for attachment in &message.attachments {
-        if let Ok(veth) = VethId::new(attachment.vethernet) {
-            report.kinds.insert(InterfaceName::Vethernet(veth), clean(&attachment.kind));
-        }
-    }
-    for nic in &message.nics {
-        if let Ok(number) = u8::try_from(nic.number) {
-            report.nic_modes.insert(number, clean(&nic.driver_mode));
-        }
-    }
-    report
-}
-
-fn port_report(port: &rpc::PortCounters) -> PortReport {
-    let drops = |drops: &[rpc::DropCounter]| {
-        drops.iter().map(|drop| (clean(&drop.reason), drop.frames)).collect()
-    };
-    PortReport {
-        link_up: port.link_up,
-        reason: clean(&port.state_reason),
-        counters: Counters {
-            rx_frames: port.rx_frames,
-            rx_bytes: port.rx_bytes,
-            rx_multicast: port.rx_multicast,
-            rx_broadcast: port.rx_broadcast,
-            tx_frames: port.tx_frames,
-            tx_bytes: port.tx_bytes,
-            tx_multicast: port.tx_multicast,
-            tx_broadcast: port.tx_broadcast,
-            forwarded: port.forwarded,
-            consumed: port.consumed,
-        },
-        drops: drops(&port.drops),
-        tx_drops: drops(&port.tx_drops),
-        pinned_to: clean(&port.pinned_to),
-    }
-}
-
-/// Text of a dataplane, as it may go to an operator's terminal: bounded, without controls.
+/// Text of a dataplane, as it may go to an operator's terminal: bounded, without what cannot be
+/// seen.
 fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_LEN_MAX).collect()
+    text.chars().filter(|c| is_printable(*c)).take(TEXT_LEN_MAX).collect()
 }
 
 #[cfg(test)]

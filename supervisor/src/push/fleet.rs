@@ -19,8 +19,9 @@ use policy::HostIntent;
 use policy::delta::IntentDelta;
 use proto::Revision;
 
-use crate::event::{Now, Push, Refusal, Report, SessionId};
+use crate::event::{Now, Push, Refusal, SessionId};
 use crate::inventory::ModuleRecord;
+use crate::report::Report;
 
 /// How long a host may take to answer a push, after which its session is ended and it gets the
 /// whole state on the next one: many times what building the largest snapshot takes.

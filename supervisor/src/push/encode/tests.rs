@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proto::{MacAddr, ModuleId};
 
 use super::*;
+use crate::report::{MemberFlag, Report};
 
 /// What a host with two NICs and three vNICs has to know.
 fn intent(config: &Config) -> HostIntent {
@@ -222,4 +223,142 @@ fn a_refusal_is_bounded() {
     };
     assert_eq!((revision.get(), problems.len()), (5, PROBLEMS_MAX));
     assert_eq!(problems[0].path.len(), TEXT_LEN_MAX);
+}
+
+fn reported(counters: rpc::Counters) -> Report {
+    match said(rpc::from_dataplane::Body::Counters(counters)) {
+        Some(Event::Report(_, report)) => *report,
+        other => panic!("expected a report, got {other:?}"),
+    }
+}
+
+#[test]
+fn teaming_is_taken_as_it_is_said() {
+    let info = rpc::LacpInfo { system: "02:00:00:00:00:09".to_owned(), key: 7, ..info(0x13d) };
+    let lacp = rpc::LacpPort {
+        partner: Some(info),
+        receive: "CURRENT".to_owned(),
+        pdus_received: 4,
+        ..Default::default()
+    };
+    let member = rpc::Member {
+        port: "Ethernet3/2".to_owned(),
+        flag: "P".to_owned(),
+        lacp: Some(lacp),
+        ..Default::default()
+    };
+    let channel = rpc::PortChannel {
+        number: 2,
+        mode: "active".to_owned(),
+        up: true,
+        members: vec![member],
+        ..Default::default()
+    };
+    let pin = rpc::Pin {
+        port: "Vethernet12".to_owned(),
+        uplink: "port-channel2".to_owned(),
+        reason: "port-channel".to_owned(),
+        moves: 3,
+        ..Default::default()
+    };
+    let neighbor = rpc::Neighbor {
+        platform: "An Operating System\r\n\tversion 7\u{202e}".to_owned(),
+        ..neighbor("Ethernet3/2", "LLDP")
+    };
+    let report = reported(rpc::Counters {
+        channels: vec![channel],
+        pins: vec![pin],
+        neighbors: vec![neighbor],
+        ..Default::default()
+    });
+    let uplink = "Ethernet3/2".parse().unwrap();
+    let (number, channel, member) = report.membership(uplink).unwrap();
+    assert_eq!((number, channel.mode.as_str(), channel.up), (2, "active", true));
+    assert_eq!(member.flag, MemberFlag::Bundled);
+    let lacp = member.lacp.as_ref().unwrap();
+    assert_eq!((lacp.receive.as_str(), lacp.pdus_received), ("CURRENT", 4));
+    assert_eq!((lacp.partner.key, lacp.partner.state), (7, 0x3d), "the state is an octet");
+    let pin = &report.pins[&"Vethernet12".parse().unwrap()];
+    assert_eq!((pin.uplink, pin.preferred), (Some(InterfaceName::PortChannel(2)), None));
+    assert_eq!(report.neighbors[0].platform, "An Operating System version 7");
+}
+
+fn info(state: u32) -> rpc::LacpInfo {
+    rpc::LacpInfo { state, ..Default::default() }
+}
+
+fn neighbor(port: &str, protocol: &str) -> rpc::Neighbor {
+    rpc::Neighbor { port: port.to_owned(), protocol: protocol.to_owned(), ..Default::default() }
+}
+
+#[test]
+fn teaming_that_makes_no_sense_is_left_out() {
+    let channel = |number| rpc::PortChannel { number, ..Default::default() };
+    let member = |port: &str| rpc::Member { port: port.to_owned(), ..Default::default() };
+    let pin = |port: &str| rpc::Pin { port: port.to_owned(), ..Default::default() };
+    let members = vec![member("Vethernet1"), member(""), member("Ethernet3/1")];
+    let report = reported(rpc::Counters {
+        channels: vec![
+            channel(0),
+            channel(33),
+            channel(u32::MAX),
+            rpc::PortChannel { members, ..channel(1) },
+        ],
+        pins: vec![
+            pin("Ethernet3/1"),
+            pin("what?"),
+            rpc::Pin { uplink: "Vethernet2".to_owned(), ..pin("Vethernet1") },
+        ],
+        neighbors: vec![
+            neighbor("Ethernet3/1", "EDP"),
+            neighbor("Vethernet1", "LLDP"),
+            neighbor("Ethernet3/1", "CDP"),
+        ],
+        ..Default::default()
+    });
+    assert_eq!(report.channels.keys().collect::<Vec<_>>(), [&1]);
+    assert_eq!(report.channels[&1].members.len(), 1);
+    let pins: Vec<_> =
+        report.pins.iter().map(|(name, pin)| (name.to_string(), pin.uplink)).collect();
+    assert_eq!(pins, [("Vethernet1".to_owned(), None)]);
+    assert_eq!(report.neighbors.len(), 1);
+}
+
+#[test]
+fn a_report_is_bounded() {
+    let long = "x".repeat(1000);
+    let neighbor = rpc::Neighbor {
+        platform: "y".repeat(1000),
+        capabilities: vec!["z".to_owned(); 100],
+        ..neighbor("Ethernet3/1", "LLDP")
+    };
+    let members = (0..1000).map(|n| rpc::Member {
+        port: format!("Ethernet{}/1", 3 + n),
+        reason: long.clone(),
+        ..Default::default()
+    });
+    let channel = rpc::PortChannel { number: 1, members: members.collect(), ..Default::default() };
+    let drop = |n| rpc::DropCounter { reason: format!("reason-{n}"), frames: 1 };
+    let port = |n| rpc::PortCounters {
+        name: format!("Vethernet{n}"),
+        drops: (0..if n == 1 { 1000 } else { 0 }).map(drop).collect(),
+        ..Default::default()
+    };
+    let report = reported(rpc::Counters {
+        ports: (1..10_000).map(port).collect(),
+        channels: vec![channel],
+        pins: (1..10_000)
+            .map(|n| rpc::Pin { port: format!("Vethernet{n}"), ..Default::default() })
+            .collect(),
+        neighbors: vec![neighbor; 600],
+        ..Default::default()
+    });
+    assert_eq!((report.ports.len(), report.pins.len()), (PortId::COUNT, PortId::COUNT));
+    assert_eq!(report.ports.values().next().unwrap().drops.len(), report::DROPS_MAX);
+    let members = &report.channels[&1].members;
+    assert_eq!(members.len(), NICS_MAX);
+    assert!(members.values().all(|member| member.reason.len() == TEXT_LEN_MAX));
+    assert_eq!(report.neighbors.len(), report::NEIGHBORS_MAX);
+    assert!(report.neighbors.iter().all(|n| n.platform.len() == TEXT_LEN_MAX));
+    assert_eq!(report.neighbors[0].capabilities.len(), report::CAPABILITIES_MAX);
 }
