@@ -1,7 +1,8 @@
 //! Frame headers: parse once into a [`FrameKey`], edit tags, complete what offload left open.
 //!
-//! No function here allocates (but [`build`], which is not for the hot path), and none can panic
-//! on any input: a reader of bytes returns `None` or leaves the field empty.
+//! No function here allocates, but those that write whole frames away from the hot path ([`build`],
+//! [`lldp`]), and none can panic on any input: a reader of bytes returns `None`, an error that says
+//! what is wrong, or leaves the field empty.
 
 #![cfg_attr(
     not(test),
@@ -22,8 +23,8 @@ pub mod ipv6;
 pub mod key;
 pub mod l2control;
 pub mod l4;
-pub mod lldp;
 pub mod lacp;
+pub mod lldp;
 pub mod offload;
 pub mod parse;
 pub mod segment;
