@@ -167,20 +167,33 @@ impl fmt::Debug for PortState {
 }
 
 impl BondStatus {
-    /// Names of the members that carry by agreement with a partner: in the active aggregator,
-    /// with a partner that was heard, sending, and the partner takes what they send.
+    /// Names of the members by which the driver sends: attached to the active aggregator, and
+    /// distributing. A member whose partner does not take its frames may be among them for
+    /// seconds, as the standard has it.
+    pub fn distributing(&self) -> Vec<&str> {
+        self.members_with(|lacp| lacp.actor.state.distributing())
+    }
+
+    /// Names of the members that carry by agreement with a partner: those of
+    /// [`BondStatus::distributing`] whose partner was heard and takes what they send.
     pub fn aggregated(&self) -> Vec<&str> {
-        let active = self.aggregator.map(|aggregator| aggregator.id);
-        let carries = |lacp: &MemberLacp| {
+        self.members_with(|lacp| {
             let (actor, partner) = (lacp.actor.state, lacp.partner.state);
-            Some(lacp.aggregator) == active
-                && actor.distributing()
+            actor.distributing()
                 && !actor.defaulted()
                 && !actor.expired()
                 && partner.in_sync()
                 && partner.collecting()
-        };
-        let members = self.members.iter().filter(|m| m.up && m.lacp.as_ref().is_some_and(carries));
+        })
+    }
+
+    /// Names of the members of the active aggregator that are so.
+    fn members_with(&self, so: impl Fn(&MemberLacp) -> bool) -> Vec<&str> {
+        let active = self.aggregator.map(|aggregator| aggregator.id);
+        let members = self.members.iter().filter(|member| {
+            let lacp = member.lacp.as_ref();
+            member.up && lacp.is_some_and(|lacp| Some(lacp.aggregator) == active && so(lacp))
+        });
         members.map(|member| member.name.as_str()).collect()
     }
 

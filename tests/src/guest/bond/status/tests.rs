@@ -124,7 +124,9 @@ fn every_field_of_a_bond_by_lacp_is_read() {
     let silent = bond.member("eth1").unwrap();
     assert_eq!((silent.up, silent.link_failures), (false, 3));
     assert!(silent.lacp.unwrap().actor.state.defaulted());
-    assert_eq!(bond.aggregated(), ["eth0"]);
+    assert_eq!((bond.aggregated(), bond.distributing()), (vec!["eth0"], vec!["eth0"]));
+    let deaf = BondStatus::parse(&LACP.replacen("port state: 61", "port state: 13", 1)).unwrap();
+    assert_eq!((deaf.aggregated(), deaf.distributing()), (vec![], vec!["eth0"]));
 }
 
 #[test]
