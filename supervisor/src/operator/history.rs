@@ -1,10 +1,11 @@
-//! `show running-config`, `show revisions` and `show events`: what is and what was.
+//! `show running-config`, `show revisions` and `show logging`: what is and what was.
 
 use policy::lang;
 use proto::Revision;
 use proto::rpc::operator as rpc;
 use tonic::Status;
 
+use crate::log::Entry;
 use crate::state::State;
 use crate::store::Store;
 
@@ -59,13 +60,17 @@ pub(super) fn revisions(state: &State, last: u32) -> rpc::RevisionsReply {
 
 /// The newest events, the oldest of them first.
 pub(super) fn events(state: &State, last: u32) -> rpc::EventsReply {
-    let show = |entry: &crate::log::Entry| rpc::Event {
+    rpc::EventsReply { events: state.log.last(count(last)).map(event).collect() }
+}
+
+/// An event as operators see it.
+pub(super) fn event(entry: &Entry) -> rpc::Event {
+    rpc::Event {
         unix_time_ns: entry.unix_time_ns,
         module: entry.module.map_or(0, |m| u32::from(m.get())),
         severity: entry.severity.name().to_owned(),
         port: entry.port.clone(),
         kind: entry.kind.clone(),
         message: entry.message.clone(),
-    };
-    rpc::EventsReply { events: state.log.last(count(last)).map(show).collect() }
+    }
 }

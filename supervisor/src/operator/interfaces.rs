@@ -12,7 +12,7 @@ use policy::resolve::{Effective, Origin, chain, resolve};
 use proto::rpc::operator as rpc;
 use proto::{InterfaceName, ModuleId};
 
-use super::counters;
+use super::{counters, lacp, neighbors, pinning, port_channels};
 use crate::inventory::{Binding, Nic};
 use crate::push::fleet::Module;
 use crate::report::PortReport;
@@ -183,15 +183,13 @@ impl<'s> Facts<'s> {
                 (format!("{native} (native)"), allowed.to_string())
             }
         };
-        let nic = |nic: u8| {
-            let nics = &self.module?.record.nics;
-            nics.iter().find(|n| n.number == nic).map(|n| n.ifname.clone())
-        };
         let adapter = match self.name {
-            InterfaceName::Ethernet { nic: number, .. } => nic(number),
+            InterfaceName::Ethernet { .. } => {
+                self.module.map(|module| neighbors::adapter(module, self.name))
+            }
             _ => self.binding.map(|b| b.adapter.clone()),
         };
-        rpc::Interface {
+        let interface = rpc::Interface {
             name: self.name.to_string(),
             module: self.module.map_or(0, |m| u32::from(m.record.module.get())),
             status: status.to_owned(),
@@ -210,6 +208,27 @@ impl<'s> Facts<'s> {
             description: effective.description.clone().unwrap_or_default(),
             counters: Some(self.report().map(counters::of_port).unwrap_or_default()),
             settings: settings(effective.lines(self.kind())),
+            ..rpc::Interface::default()
+        };
+        match (self.name, self.module) {
+            (InterfaceName::Ethernet { .. }, Some(module)) => self.teamed(module, interface),
+            _ => interface,
+        }
+    }
+
+    /// An uplink with its group, what it hears and who sends by it.
+    fn teamed(&self, module: &Module, uplink: rpc::Interface) -> rpc::Interface {
+        let (channel, member) = port_channels::of_uplink(module, self.name).unwrap_or_default();
+        let heard = neighbors::at(module, self.name).into_iter();
+        rpc::Interface {
+            channel: channel.number,
+            channel_mode: channel.mode,
+            channel_flag: member.flag,
+            channel_reason: member.reason,
+            lacp: lacp::port(module, self.name),
+            neighbors: heard.map(|neighbor| neighbors::show(module, neighbor)).collect(),
+            pinned: pinning::on_uplink(module, self.name),
+            ..uplink
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The operator's API: each rpc is one event or one question to the engine.
+//! The operator's API: each rpc is one event or one question to the engine, and one is a stream.
 //!
 //! Where it sits: `weft` and other clients call it; it calls the engine. What a question answers is
 //! in a file of its own, a pure function of the state.
@@ -8,18 +8,28 @@ mod apply;
 mod counters;
 mod history;
 mod interfaces;
+mod lacp;
 mod macs;
 mod modules;
+mod neighbors;
+mod pinning;
+mod port_channels;
 mod profiles;
+mod topology;
 mod vlans;
+mod watch;
+
+use std::pin::Pin;
 
 use policy::config::Name;
 use proto::InterfaceName;
 use proto::rpc::operator as rpc;
 use proto::rpc::operator::operator_server::Operator;
+use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::engine::{Handle, Stopped};
+use crate::report::Discovery;
 
 /// The service that operators call.
 #[derive(Clone, Debug)]
@@ -57,6 +67,15 @@ fn name_filter(name: &str) -> Result<Option<Name>, Status> {
     name.parse()
         .map(Some)
         .map_err(|e: policy::config::NameError| Status::invalid_argument(e.to_string()))
+}
+
+/// A protocol as an operator names it; empty: all.
+fn protocol_filter(name: &str) -> Result<Option<Discovery>, Status> {
+    match (name, Discovery::from_name(&name.to_ascii_uppercase())) {
+        ("", _) => Ok(None),
+        (_, Some(protocol)) => Ok(Some(protocol)),
+        (name, None) => Err(Status::invalid_argument(format!("`{name}` is neither LLDP nor CDP"))),
+    }
 }
 
 /// Refuses an answer without what was asked for by name.
@@ -151,6 +170,55 @@ impl Operator for OperatorService {
         let ask =
             self.engine.query(move |state, _, _| counters::drops(state, filter, by_interface));
         ask.await.map_err(stopped).map(Response::new)
+    }
+
+    async fn port_channels(
+        &self,
+        _: Request<rpc::PortChannelsRequest>,
+    ) -> Reply<rpc::PortChannelsReply> {
+        let ask = self.engine.query(|state, _, _| port_channels::port_channels(state));
+        ask.await.map_err(stopped).map(Response::new)
+    }
+
+    async fn lacp(&self, _: Request<rpc::LacpRequest>) -> Reply<rpc::LacpReply> {
+        let ask = self.engine.query(|state, _, now| lacp::lacp(state, now));
+        ask.await.map_err(stopped).map(Response::new)
+    }
+
+    async fn pinning(&self, _: Request<rpc::PinningRequest>) -> Reply<rpc::PinningReply> {
+        let ask = self.engine.query(|state, _, _| pinning::pinning(state));
+        ask.await.map_err(stopped).map(Response::new)
+    }
+
+    async fn neighbors(
+        &self,
+        request: Request<rpc::NeighborsRequest>,
+    ) -> Reply<rpc::NeighborsReply> {
+        let request = request.into_inner();
+        let protocol = protocol_filter(&request.protocol)?;
+        let only = interface_filter(&request.interface)?;
+        let ask = self
+            .engine
+            .query(move |state, _, now| neighbors::neighbors(state, now, protocol, only));
+        ask.await.map_err(stopped).map(Response::new)
+    }
+
+    async fn topology(&self, _: Request<rpc::TopologyRequest>) -> Reply<rpc::TopologyReply> {
+        let ask = self.engine.query(|state, _, _| topology::topology(state));
+        ask.await.map_err(stopped).map(Response::new)
+    }
+
+    type WatchEventsStream =
+        Pin<Box<dyn Stream<Item = Result<rpc::WatchEventsReply, Status>> + Send>>;
+
+    async fn watch_events(
+        &self,
+        request: Request<rpc::WatchEventsRequest>,
+    ) -> Reply<Self::WatchEventsStream> {
+        let last = usize::try_from(request.into_inner().last).unwrap_or(usize::MAX);
+        let watch = self.engine.watch(last).await.map_err(stopped)?;
+        let watch = watch.map_err(|e| Status::resource_exhausted(e.to_string()))?;
+        Ok(Response::new(Box::pin(watch::stream(watch))))
     }
 
     async fn events(&self, request: Request<rpc::EventsRequest>) -> Reply<rpc::EventsReply> {
