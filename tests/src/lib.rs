@@ -18,7 +18,8 @@
 //! | [`super_frame`] | TCP packets that somebody else is to segment |
 //! | [`wire`] | what tcpdump records and tshark decodes |
 //! | [`frames`], [`mutate`] | frames built, read, and broken by a seed |
-//! | [`switch`] | the physical switch upstream of the hosts |
+//! | [`switch`], [`hub`] | the physical switch upstream of the hosts, or a dumb repeater |
+//! | [`patch`], [`gate`] | a cable that fails in one direction, for some frames, or with its carrier |
 //! | [`topology`], [`lab`] | the file, and the network built of it |
 //! | [`traffic`], [`pinger`] | ping, TCP with its content compared, iperf3; a ping that goes on |
 //! | [`daemons`] | supervisor, dataplanes and CLI in a lab: all command lines of the product |
@@ -54,15 +55,19 @@ pub mod daemons;
 pub mod demo;
 pub mod error;
 pub mod frames;
+pub mod gate;
 pub mod guest;
+pub mod hub;
 pub mod inject;
 pub mod lab;
 pub mod link;
 pub mod mutate;
 pub mod netns;
 pub mod packet;
+pub mod patch;
 pub mod pinger;
 pub mod process;
+mod pump;
 pub mod report;
 pub mod site;
 pub mod sniff;

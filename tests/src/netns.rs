@@ -36,6 +36,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
+    /// Whether dropping this handle removes it: of the one that made it alone.
+    owner: bool,
 }
 
 impl Namespace {
@@ -48,7 +50,7 @@ impl Namespace {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}-{}-{number}-{label}", std::process::id());
         run_command(Command::new("ip").args(["netns", "add", &name]))?;
-        let namespace = Self { name };
+        let namespace = Self { name, owner: true };
         namespace.sysctl("net/ipv6/conf/all/disable_ipv6", "1")?;
         namespace.sysctl("net/ipv6/conf/default/disable_ipv6", "1")?;
         namespace.ip("link set dev lo up")?;
@@ -58,6 +60,13 @@ impl Namespace {
     /// The name, as `ip netns` knows it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A second handle, for what works in the namespace and does not own it: dropping that one
+    /// removes nothing, and once the owner is gone its functions fail.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self { name: self.name.clone(), owner: false }
     }
 
     /// The file that stands for the namespace.
@@ -144,6 +153,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        if !self.owner {
+            return;
+        }
         if let Err(error) = remove(&self.name) {
             eprintln!("lab: cannot remove namespace {}: {error}", self.name);
         }
@@ -260,6 +272,18 @@ mod tests {
         let inside = namespace.run(|| fs::read_link("/proc/thread-self/ns/net").unwrap()).unwrap();
         assert_ne!(inside, ours);
         assert_eq!(fs::read_link("/proc/thread-self/ns/net").unwrap(), ours);
+    }
+
+    #[test]
+    fn a_second_handle_works_and_removes_nothing() {
+        let namespace = Namespace::create("share").unwrap();
+        let second = namespace.share();
+        second.ip("link add name eth0 type veth peer name eth1").unwrap();
+        drop(second);
+        assert!(namespace.ip("link show dev eth0").is_ok());
+        let second = namespace.share();
+        drop(namespace);
+        assert!(second.ip("link show dev lo").is_err());
     }
 
     #[test]
