@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Crate -> the workspace crates its product code may name.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
+    ("admission", &[]),
     ("proto", &[]),
     ("policy", &["proto"]),
     ("afxdp", &[]),
     ("pmd", &["afxdp", "proto"]),
-    ("dataplane", &["pmd", "policy", "proto"]),
-    ("supervisor", &["policy", "proto"]),
+    ("dataplane", &["admission", "pmd", "policy", "proto"]),
+    ("supervisor", &["admission", "policy", "proto"]),
     ("benches", &["dataplane", "pmd", "policy", "proto"]),
     ("tests", &["policy", "proto"]),
 ];
