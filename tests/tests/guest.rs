@@ -196,3 +196,18 @@ fn commands_programs_and_modules_are_as_asked_for() {
     assert!(error.contains("eth7") && error.contains("kernel:"), "{error}");
     assert!(guest.set_carrier(0, End::Lab, false).is_err());
 }
+
+#[test]
+fn a_boot_that_fails_shows_the_console() {
+    let config = GuestConfig::new("broken").module("bonding").module("garp").module("veth oops=1");
+    // An unknown parameter is only warned about, a bad value of a known one is an error.
+    assert!(Guest::boot(config).unwrap().console().contains("unknown parameter 'oops'"));
+    let config = GuestConfig::new("broken").module("bridge").module("tun").module("bonding_x");
+    let error = Guest::boot(config).unwrap_err().to_string();
+    assert!(error.contains("no module `bonding_x`"), "{error}");
+    let config = GuestConfig::new("broken").module("nf_conntrack expect_hashsize=none");
+    let error = Guest::boot(config).unwrap_err().to_string();
+    assert!(
+        error.contains("cannot load module nf_conntrack") && error.contains("end of the console")
+    );
+}

@@ -93,9 +93,8 @@ mod tests {
         let mut archive = Archive::new();
         archive.file("ab", 0o644, b"xyz");
         let bytes = archive.finish();
-        let expected = "070701000000010000\
-            81a40000000000000000000000010000000000000003000000000000000000000000000000000000000300000000\
-            ab\0\0\0\0xyz\0";
+        let expected = "070701 00000001 000081a4 00000000 00000000 00000001 00000000 00000003 \
+            00000000 00000000 00000000 00000000 00000003 00000000 ab\0\0\0\0xyz\0";
         let expected: String = expected.split_whitespace().collect();
         assert_eq!(&bytes[..expected.len()], expected.as_bytes());
         assert!(bytes.windows(TRAILER.len()).any(|window| window == TRAILER.as_bytes()));

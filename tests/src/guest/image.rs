@@ -3,8 +3,9 @@
 //! *Where it sits:* under [`super::Guest`]. `packaging/setup.sh` unpacks the kernel, its modules
 //! and a static busybox into `target/tools/guest` ([`tools_dir`]).
 //!
-//! In the guest, `/bin` has `sh` (dash), `ip` (iproute2) and the programs that were asked for, taken
-//! from this machine with the libraries that `ldd` names; `/usr/bin` has busybox for all the rest.
+//! In the guest, `/bin` has `sh` (dash), `ip` (iproute2) and the programs that were asked for,
+//! taken from this machine with the libraries that `ldd` names; `/usr/bin` has busybox for others.
+//! A program that busybox starts (`timeout 5 ip ...`) is busybox's own unless called by its path.
 //!
 //! *Invariant:* modules are loaded in the order in which each finds those that it names in its
 //! `depends` field (a package of a kernel has no `modules.dep`; depmod(8) makes it when installed).
@@ -75,13 +76,18 @@ fn add_modules(archive: &mut Archive, more: &[String]) -> Result<()> {
     let mut loaded = BTreeSet::new();
     for wanted in MODULES.into_iter().chain(more.iter().map(String::as_str)) {
         let (name, parameters) = wanted.split_once(' ').unwrap_or((wanted, ""));
-        for (name, content) in closure(name, &available, &mut loaded)? {
-            let parameters = if wanted.starts_with(&name) { parameters } else { "" };
-            archive.file(&format!("/modules/{name}.ko"), 0o644, &content);
-            order.push_str(&format!("{name} {parameters}\n"));
+        let modules = closure(name, &available, &mut loaded)?;
+        for (name, content) in &modules {
+            archive.file(&format!("/modules/{name}.ko"), 0o644, content);
+            order.push_str(&format!("\n{name}"));
+        }
+        // The last one is the one that was wanted.
+        if !modules.is_empty() {
+            order.push_str(&format!(" {parameters}"));
         }
     }
-    archive.file("/modules/order", 0o644, order.as_bytes());
+    order.push('\n');
+    archive.file("/modules/order", 0o644, order.trim_start().as_bytes());
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# First process of a test guest: devices, modules, then commands from the test until the power is off.
+# First process of a test guest: devices, modules, then commands from the test.
 export PATH=/bin:/usr/bin HOME=/ LANG=C
 /usr/bin/busybox --install -s /usr/bin
 mount -t devtmpfs devtmpfs /dev
@@ -24,7 +24,7 @@ echo "guest: ready"
 
 # `/bin/sh` by its path: busybox programs start another of busybox when it has one of that name.
 # A request is one line: a marker, the seconds that it may take, the commands in base64. The answer
-# is an empty line, then a line of marker, exit code and the lengths of stdout and stderr, then both.
+# is an empty line, a line of marker, exit code and the lengths of stdout and stderr, then these.
 while read -r marker seconds commands <&3; do
     rm -f /run/out /run/err
     echo "$commands" | base64 -d >/run/commands

@@ -3,9 +3,9 @@
 //! *Why:* the bonding driver, the kernel's 802.3ad, is a partner that our port-channels meet in the
 //! field, and the kernels that tests run on need not have it. Debian's does.
 //!
-//! *Where it sits:* beside [`crate::switch`], on the far end of uplinks. From the floor up: [`cpio`]
-//! and [`image`] (what it boots), [`agent`] (commands), `qmp` (QEMU's monitor), [`relay`] (the wires
-//! of its NICs), [`bond`] (the bonding driver).
+//! *Where it sits:* beside [`crate::switch`], on the far end of uplinks. From the floor up:
+//! [`cpio`] and [`image`] (what it boots), [`agent`] (commands), `qmp` (QEMU's monitor), [`relay`]
+//! (the wires of its NICs), [`bond`] (the bonding driver).
 //!
 //! *Invariants*
 //! 1. Plain emulation (TCG): a boot takes some three seconds anywhere, with or without KVM.
@@ -78,6 +78,9 @@ const KERNEL_ARGUMENTS: &str =
 
 /// What `init.sh` prints when it takes commands.
 const READY: &str = "guest: ready";
+
+/// What the console has when a boot has failed: of the kernel, of `init.sh`.
+const FAILURES: [&str; 2] = ["Kernel panic", "guest: cannot load"];
 
 /// Number of guests of this process so far: part of their MAC addresses.
 static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -375,10 +378,11 @@ impl Guest {
             if let Err(ended) = lock(&self.process).check_running() {
                 return Ok(Err(ended));
             }
-            if self.console().contains("Kernel panic") {
-                return Ok(Err(LabError::Unexpected("the guest's kernel panicked".to_owned())));
+            let console = self.console();
+            if FAILURES.iter().any(|failure| console.contains(failure)) {
+                return Ok(Err(LabError::Unexpected("the guest has failed".to_owned())));
             }
-            if self.boots() == boots { Ok(Ok(())) } else { Err("") }
+            if self.boots() == boots { Ok(Ok(())) } else { Err("no answer yet") }
         });
         result.and_then(|inner| inner).map_err(|error| {
             let console = self.console();

@@ -7,8 +7,11 @@
 //! *Invariants*
 //! 1. Frames are carried unchanged and in order, tags in place, up to the MTU of the interface.
 //! 2. Each direction has a gate of its own ([`Pass`]), looked at for each frame.
-//! 3. A guest that does not take its frames makes those behind it wait, as long as the buffer of
-//!    the packet socket (4 MiB) and 200 ms allow; then they are lost and counted.
+//! 3. Frames for a guest that does not take them wait in the buffer of the packet socket (4 MiB);
+//!    what it cannot hold is lost by the kernel, and all of it is after 200 ms, counted.
+//!
+//! *How fast:* an emulated guest takes and gives some 10,000 small frames a second, and bridges
+//! 20,000, with a processor to itself; keep to a quarter of it where losses are counted.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -221,10 +224,10 @@ struct Carrier {
 impl Carrier {
     fn run(mut self, stop: &EventFd) -> UnixDatagram {
         while self.wait(stop) {
-            self.from_guest();
+            self.carry_out();
             self.retry();
             if self.waiting.is_none() {
-                self.to_guest();
+                self.carry_in();
             }
         }
         self.guest
@@ -255,7 +258,7 @@ impl Carrier {
     }
 
     /// A turn of frames out of the guest.
-    fn from_guest(&mut self) {
+    fn carry_out(&mut self) {
         let way = &self.state.from_guest;
         for _ in 0..TURN_FRAMES {
             // An error is that of a frame sent before (the guest is gone): it is not repeated.
@@ -270,7 +273,7 @@ impl Carrier {
     }
 
     /// A turn of frames into the guest.
-    fn to_guest(&mut self) {
+    fn carry_in(&mut self) {
         let way = &self.state.to_guest;
         let Some(interface) = &mut self.interface else { return };
         for _ in 0..TURN_FRAMES {

@@ -2,8 +2,8 @@
 //! (`drivers/net/bonding/bond_procfs.c` of Linux).
 //!
 //! The file is a paragraph on the bond, then one a member (a "slave interface"), each of lines
-//! `name: value`; in mode 802.3ad each has what it says of itself (actor) and has heard of the other
-//! side (partner), as it would be in its next LACPDU.
+//! `name: value`; in mode 802.3ad each has what it says of itself (actor) and has heard of the
+//! other side (partner), as it would be in its next LACPDU.
 
 use std::collections::HashMap;
 use std::fmt;
