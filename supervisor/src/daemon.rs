@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use admission::{Door, Limits, raise_descriptor_limit, transport};
 use proto::rpc::operator::operator_server::OperatorServer;
@@ -9,7 +10,7 @@ use proto::rpc::switch::switch_server::SwitchServer;
 use proto::rpc::{FROM_DATAPLANE_LEN_MAX, TO_DATAPLANE_LEN_MAX};
 use tokio::sync::watch;
 use tonic::transport::server::Router;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::engine;
 use crate::listen::{ADMIN_MAX, DATAPLANES_MAX, ListenError, MESSAGE_LEN_MAX, Socket};
@@ -18,6 +19,10 @@ use crate::options::Options;
 use crate::push::stream::SwitchService;
 use crate::state::{StartError, State};
 use crate::store::{Store, StoreError};
+
+/// How long clients may take to read the last of their answers when the daemon ends: a watcher whose
+/// terminal stands still would hold it up for ever.
+const GOODBYE_MAX: Duration = Duration::from_secs(3);
 
 /// Why the daemon cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +97,17 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     engine.stop().await;
     drop(ending);
     if failure.is_none() {
-        services.await.map_err(|_| DaemonError::Engine)??;
+        match tokio::time::timeout(GOODBYE_MAX, &mut services).await {
+            Ok(outcome) => {
+                outcome.map_err(|_| DaemonError::Engine)??;
+            }
+            Err(_) => {
+                warn!("cut off clients that do not read what they asked for");
+                services.abort();
+                // The task is over when it is gone; with it go the files of the sockets.
+                services.await.ok();
+            }
+        }
     }
     let outcome = tokio::task::spawn_blocking(move || thread.join()).await;
     match outcome {
