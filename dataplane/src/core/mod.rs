@@ -37,12 +37,13 @@
 //! a burst may be split anywhere.
 //!
 //! *Not here:* transmission, offload completion and tag edits on bytes (worker), choice of uplinks
-//! (called by the agent: [`pinning`]).
+//! (called by the agent: [`pinning`] and, before it, [`hold_down`]).
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod batch;
 pub mod counters;
+pub mod hold_down;
 pub mod pinning;
 pub mod port_set;
 pub mod rule;
@@ -54,6 +55,7 @@ pub mod view;
 
 pub use batch::{BURST_MAX, Batch, Event, Frame, Output, PuntTask, Slot, Verdict};
 pub use counters::Counters;
+pub use hold_down::HoldDown;
 pub use port_set::PortSet;
 pub use rule::Rule;
 pub use state::State;

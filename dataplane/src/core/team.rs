@@ -1,64 +1,26 @@
 //! The teaming place of the core: which uplink a frame leaves by, and which one it may come by.
 //!
 //! *Where it sits:* an immutable value that the control side publishes beside the snapshot; it is
-//! made by [`pinning::compute`](super::pinning::compute). A group is what counts as *one* uplink: a
-//! pinned member alone, or all members of a port-channel, over which a bucket table spreads flows.
+//! made by [`pinning::compute`](super::pinning::compute). A [`Group`] is what counts as *one*
+//! uplink: a NIC alone, or all members of a port-channel.
 //!
-//! *Invariants:* (1) a group has at least one member; (2) every [`GroupId`] in a state indexes a
-//! group of that state; (3) a port that is not up is in no group.
+//! *Invariants:* (1) every [`GroupId`] in a state indexes a group of that state; (2) a port that is
+//! not up is in no group, and no port is in two.
 //!
-//! *Not here:* how members are chosen (pinning), and the LACP machine.
+//! *Not here:* how members are chosen (pinning), which links count (hold-down), and the LACP
+//! machine.
 
 use proto::{InterfaceName, MacAddr, PortId, VlanId};
 
 use super::port_set::PortSet;
 
-/// How many buckets a group spreads its flows over. A power of two; a member is one of at most 16
-/// (802.1AX in NX-OS), so the shares differ by at most a quarter.
-pub const BUCKETS: usize = 64;
+mod group;
+
+pub use group::{BUCKETS, Group, port_flow};
 
 /// The index of a group in its [`TeamState`]; without meaning in another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub(super) u8);
-
-/// What counts as one uplink.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    pub(super) members: Box<[PortId]>,
-    buckets: [PortId; BUCKETS],
-}
-
-impl Group {
-    /// A group of one member.
-    #[must_use]
-    pub fn single(member: PortId) -> Self {
-        Self { members: Box::new([member]), buckets: [member; BUCKETS] }
-    }
-
-    /// A group that spreads flows evenly over its members; `None` when there are none.
-    #[must_use]
-    pub fn spread(members: &[PortId]) -> Option<Self> {
-        let mut buckets = [*members.first()?; BUCKETS];
-        for (bucket, member) in buckets.iter_mut().zip(members.iter().cycle()) {
-            *bucket = *member;
-        }
-        Some(Self { members: members.into(), buckets })
-    }
-
-    /// The members, all of them up.
-    #[must_use]
-    pub fn members(&self) -> &[PortId] {
-        &self.members
-    }
-
-    /// The member that a flow with this hash leaves by; the same one as long as the group stands.
-    #[must_use]
-    #[inline]
-    #[allow(clippy::indexing_slicing)] // The mask is below the length: the compiler sees it too.
-    pub const fn member(&self, flow: u32) -> PortId {
-        self.buckets[flow as usize & (BUCKETS - 1)]
-    }
-}
 
 /// How one vEthernet stands toward the uplinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -69,19 +31,63 @@ pub struct Pin {
     pub grace_until_ns: u64,
 }
 
+/// Why a vEthernet is where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinReason {
+    /// Its profile names this NIC.
+    Static,
+    /// Its profile names this NIC for when those before it are down.
+    Backup,
+    /// It was placed by load.
+    Automatic,
+    /// It sends by a port-channel.
+    PortChannel,
+    /// This NIC carries everything of its group, of which the others stand by.
+    Active,
+}
+
+impl PinReason {
+    /// The word for it that hosts report.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Backup => "backup",
+            Self::Automatic => "automatic",
+            Self::PortChannel => "port-channel",
+            Self::Active => "active",
+        }
+    }
+}
+
+/// Of a vEthernet's place what frames do not need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Placement {
+    /// The uplink that it belongs on, by [`Candidate::key`](super::pinning::uplinks::Candidate).
+    pub(super) home: Option<InterfaceName>,
+    /// What people call that.
+    pub(super) preferred: Option<InterfaceName>,
+    /// Why it is where it is; `None` without uplink.
+    pub(super) reason: Option<PinReason>,
+}
+
 /// What is known of the ports' links. Collects from the ports that are up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
-    /// Operationally up for data frames: the device is open and has carrier; of a port-channel's
-    /// member also that it collects and distributes.
+    /// Operationally up for data frames: the device is open, has carrier, and has had it for long
+    /// enough; of a port-channel's member by LACP also that it collects and distributes, or is
+    /// individual.
     pub up: PortSet,
+    /// Members of a port-channel by LACP whose partner is silent, and that carry everything alone
+    /// until it speaks (`no lacp suspend-individual`). Counts only for members that are up.
+    pub individual: PortSet,
     /// vEthernets that are leaving by migration.
     pub leaving: PortSet,
 }
 
 impl FromIterator<PortId> for Links {
     fn from_iter<I: IntoIterator<Item = PortId>>(up: I) -> Self {
-        Self { up: up.into_iter().collect(), leaving: PortSet::EMPTY }
+        Self { up: up.into_iter().collect(), ..Self::default() }
     }
 }
 
@@ -94,6 +100,8 @@ pub struct TeamState {
     pub(super) group_of: Box<[Option<GroupId>]>,
     /// By slot of the vEthernet.
     pub(super) pins: Box<[Pin]>,
+    /// By slot of the vEthernet.
+    pub(super) placements: Box<[Placement]>,
     /// By VLAN: D(v).
     pub(super) designated: Box<[Option<GroupId>]>,
     /// Whose slot it is, so that a slot that changes hands is not taken for the old port.
@@ -169,16 +177,47 @@ impl TeamState {
         (group.is_some() && pin.group == group) || now_ns < pin.grace_until_ns
     }
 
-    /// The first member of the group that a vEthernet is pinned to: what `show` calls its uplink.
+    /// All groups, which are what counts as one uplink each.
+    #[must_use]
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The uplink that a vEthernet's frames leave by, as people call it: `Ethernet3/1` or
+    /// `port-channel1`.
+    #[must_use]
+    pub fn uplink(&self, vethernet: PortId) -> Option<InterfaceName> {
+        Some(self.uplink_group(vethernet)?.label())
+    }
+
+    /// The uplink that a vEthernet belongs on, which may be the one that it is on: it goes back
+    /// there when that is up again. `None`: no uplink of the host carries any of its VLANs.
+    #[must_use]
+    pub fn preferred(&self, vethernet: PortId) -> Option<InterfaceName> {
+        self.placement(vethernet).preferred
+    }
+
+    /// Why a vEthernet is on its uplink; `None` without one.
+    #[must_use]
+    pub fn reason(&self, vethernet: PortId) -> Option<PinReason> {
+        self.placement(vethernet).reason
+    }
+
+    pub(super) fn placement(&self, vethernet: PortId) -> Placement {
+        self.placements.get(vethernet.index()).copied().unwrap_or_default()
+    }
+
+    /// The first member of the group that a vEthernet is pinned to: where its addresses are
+    /// announced.
     #[must_use]
     pub fn pinned_member(&self, vethernet: PortId) -> Option<PortId> {
-        self.uplink_group(vethernet)?.members.first().copied()
+        self.uplink_group(vethernet)?.members().first().copied()
     }
 
     /// The first member of the designated group of a VLAN.
     #[must_use]
     pub fn designated_member(&self, vlan: VlanId) -> Option<PortId> {
-        self.group(self.designated(vlan)?)?.members.first().copied()
+        self.group(self.designated(vlan)?)?.members().first().copied()
     }
 }
 
@@ -186,19 +225,6 @@ impl TeamState {
 #[allow(clippy::indexing_slicing, clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_group_spreads_flows_evenly_and_keeps_each_on_one_member() {
-        let members = [3, 5, 9].map(|i| PortId::new(i).unwrap());
-        let group = Group::spread(&members).unwrap();
-        let mut shares = [0; 3];
-        for flow in 0..BUCKETS as u32 {
-            assert_eq!(group.member(flow), group.member(flow + BUCKETS as u32));
-            shares[members.iter().position(|m| *m == group.member(flow)).unwrap()] += 1;
-        }
-        assert_eq!(shares, [22, 21, 21]);
-        assert_eq!(Group::spread(&[]), None);
-    }
 
     #[test]
     fn nobody_accepts_a_frame_of_an_uplink_without_group() {

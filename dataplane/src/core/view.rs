@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use policy::Snapshot;
 use policy::snapshot::Port;
-use proto::{PortId, VlanId};
+use policy::teaming::LoadBalance;
+use proto::frame::{FlowHash, FrameKey};
+use proto::{InterfaceName, PortId, VlanId};
 
-use super::team::TeamState;
+use super::team::{Group, TeamState, port_flow};
 
 /// The policy and the link state that a burst is forwarded by.
 #[derive(Clone, Debug)]
@@ -29,12 +31,71 @@ impl View {
         port.admin_up && self.team.is_up(port.id)
     }
 
-    /// The member uplink by which a flow of this vEthernet leaves in this VLAN: U(p).
+    /// By what the frames of a vEthernet leave the host: U(p).
     #[must_use]
     #[inline]
-    pub fn uplink_of(&self, vethernet: PortId, vlan: VlanId, flow: u32) -> Option<PortId> {
-        let member = self.team.uplink_group(vethernet)?.member(flow);
-        let port = self.snapshot.port(member)?;
-        (self.is_up(port) && port.vlan_mode.carries(vlan)).then_some(member)
+    pub fn exit(&self, vethernet: &Port) -> Exit<'_> {
+        let Some(group) = self.team.uplink_group(vethernet.id) else { return Exit::None };
+        let member = match (group.lone(), self.snapshot.teaming().load_balance) {
+            (Some(member), _) => member,
+            (None, LoadBalance::Flow(fields)) => return Exit::Spread { group, fields },
+            (None, LoadBalance::SourceVirtualPortId) => match vethernet.name {
+                InterfaceName::Vethernet(id) => group.member(port_flow(id)),
+                InterfaceName::Ethernet { .. } | InterfaceName::PortChannel(_) => {
+                    return Exit::None;
+                }
+            },
+        };
+        self.uplink(member).map_or(Exit::None, Exit::One)
+    }
+
+    /// A member uplink that data frames may pass.
+    #[inline]
+    fn uplink(&self, member: PortId) -> Option<&Port> {
+        self.snapshot.port(member).filter(|port| self.is_up(port))
+    }
+
+    /// The member of a group by which a frame leaves that was classified to this VLAN.
+    #[inline]
+    fn member(
+        &self,
+        group: &Group,
+        fields: FlowHash,
+        key: &FrameKey,
+        vlan: VlanId,
+    ) -> Option<PortId> {
+        let port = self.uplink(group.member(key.flow_hash(fields, vlan)))?;
+        port.vlan_mode.carries(vlan).then_some(port.id)
+    }
+}
+
+/// By what the frames of one vEthernet leave the host. The same for all frames of a burst, so that
+/// only what has several members asks each frame for its flow.
+#[derive(Clone, Copy, Debug)]
+pub enum Exit<'a> {
+    /// By nothing.
+    None,
+    /// By one uplink: the only member of the group, or the one for this vEthernet.
+    One(&'a Port),
+    /// By any member of a group, as the flow says.
+    Spread {
+        /// The group.
+        group: &'a Group,
+        /// What makes a flow.
+        fields: FlowHash,
+    },
+}
+
+impl Exit<'_> {
+    /// The uplink by which a frame leaves that was classified to this VLAN; `None` when that one
+    /// does not carry the VLAN.
+    #[must_use]
+    #[inline]
+    pub fn uplink(&self, view: &View, key: &FrameKey, vlan: VlanId) -> Option<PortId> {
+        match *self {
+            Self::None => None,
+            Self::One(port) => port.vlan_mode.carries(vlan).then_some(port.id),
+            Self::Spread { group, fields } => view.member(group, fields, key, vlan),
+        }
     }
 }

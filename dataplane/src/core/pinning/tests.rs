@@ -1,4 +1,7 @@
-//! Pins and designations: where they go, and that they stay.
+//! Pins and designations: where they go, that they stay, and that they come home.
+
+mod channels;
+mod static_pins;
 
 use policy::Snapshot;
 use policy::ids::StableIds;
@@ -50,6 +53,11 @@ impl Bench {
         self.compute()
     }
 
+    fn apply_links(&mut self) {
+        let repins = self.compute();
+        assert_eq!(repins, [], "nothing has changed");
+    }
+
     fn compute(&mut self) -> Vec<Repin> {
         let (team, repins) = compute(&self.snapshot, &self.links, &self.team, self.now_ns);
         self.team = team;
@@ -58,7 +66,16 @@ impl Bench {
 
     /// The uplink of VM `n`.
     fn pin(&self, n: u32) -> Option<InterfaceName> {
-        self.team.pinned_member(self.id(vm(n))).map(|id| self.name(id))
+        self.team.uplink(self.id(vm(n)))
+    }
+
+    /// Where VM `n` belongs.
+    fn preferred(&self, n: u32) -> Option<InterfaceName> {
+        self.team.preferred(self.id(vm(n)))
+    }
+
+    fn reason(&self, n: u32) -> Option<PinReason> {
+        self.team.reason(self.id(vm(n)))
     }
 
     fn pins(&self, vms: u32) -> Vec<Option<InterfaceName>> {
@@ -99,7 +116,82 @@ fn the_loss_of_a_member_moves_its_own_pins_only_and_gives_them_grace() {
     assert!(repins.iter().all(|r| r.from == Some(bench.id(nic(2))) && r.to.is_some()));
     let left = bench.pins(9).iter().filter(|pin| **pin == Some(nic(1))).count();
     assert!((4..=5).contains(&left), "the moved pins spread over the rest");
-    assert_eq!(bench.set(nic(2), true), [], "nothing moves back without need");
+}
+
+#[test]
+fn pins_go_home_when_their_uplink_is_up_again_and_have_grace_then_too() {
+    let mut bench = Bench::new(&host(3, 9));
+    let before = bench.pins(9);
+    let moved = bench.set(nic(2), false);
+    assert!(moved.iter().all(|r| r.cause == Cause::Failover), "{moved:?}");
+    bench.now_ns = 7_000;
+    let back = bench.set(nic(2), true);
+    assert_eq!(bench.pins(9), before);
+    assert_eq!(back.len(), 3);
+    for repin in back {
+        assert_eq!(repin.cause, Cause::FailBack);
+        assert_eq!((repin.to, repin.reason), (Some(bench.id(nic(2))), Some(PinReason::Automatic)));
+        let grace_until_ns = bench.team.pin(repin.port).grace_until_ns;
+        assert_eq!(grace_until_ns, 7_000 + REPIN_GRACE_NS);
+    }
+}
+
+#[test]
+fn home_is_remembered_over_other_moves_and_other_snapshots() {
+    let mut bench = Bench::new(&host(3, 3));
+    assert_eq!(bench.pin(2), Some(nic(2)));
+    bench.set(nic(2), false);
+    let refuge = bench.pin(2).unwrap();
+    let other = if refuge == nic(1) { nic(3) } else { nic(1) };
+    bench.set(refuge, false);
+    assert_eq!(bench.pin(2), Some(other));
+    let down = bench.links.clone();
+    let richer = host(3, 5);
+    bench.snapshot = Snapshot::build(&richer.intent, Revision::new(2), &mut bench.ids).unwrap();
+    bench.links = down;
+    bench.compute();
+    bench.set(refuge, true);
+    assert_eq!(bench.pin(2), Some(other), "that one is no home of it");
+    assert_eq!(bench.preferred(2), Some(nic(2)));
+    bench.set(nic(2), true);
+    assert_eq!(bench.pin(2), Some(nic(2)));
+}
+
+#[test]
+fn what_is_new_while_an_uplink_is_down_belongs_there_too() {
+    let mut bench = Bench::new(&host(2, 0));
+    bench.set(nic(2), false);
+    let lab = host(2, 4);
+    bench.snapshot = Snapshot::build(&lab.intent, Revision::new(2), &mut bench.ids).unwrap();
+    bench.compute();
+    assert_eq!(bench.pins(4), [Some(nic(1)); 4]);
+    assert_eq!(bench.set(nic(2), true).len(), 2);
+    assert_eq!(bench.pins(4).iter().filter(|pin| **pin == Some(nic(2))).count(), 2);
+}
+
+#[test]
+fn a_home_that_is_no_longer_configured_is_forgotten() {
+    let mut bench = Bench::new(&host(2, 2));
+    assert_eq!(bench.pins(2), [Some(nic(1)), Some(nic(2))]);
+    bench.apply(&host(1, 2));
+    assert_eq!((bench.pin(2), bench.preferred(2)), (Some(nic(1)), Some(nic(1))));
+    assert_eq!(bench.apply(&host(2, 2)), [], "it stays where it belongs now");
+}
+
+#[test]
+fn a_home_without_the_vlan_is_forgotten() {
+    let lab = |second: &[u16]| {
+        Lab::default()
+            .nic(1, trunk(1, &[10]))
+            .nic(2, trunk(1, second))
+            .vm(1, access(10))
+            .vm(2, access(10))
+    };
+    let mut bench = Bench::new(&lab(&[10]));
+    assert_eq!(bench.pin(2), Some(nic(2)));
+    let repins = bench.apply(&lab(&[20]));
+    assert_eq!(repins.iter().map(|r| r.cause).collect::<Vec<_>>(), [Cause::Change]);
+    assert_eq!((bench.pin(2), bench.preferred(2)), (Some(nic(1)), Some(nic(1))));
 }
 
 #[test]
@@ -110,7 +202,7 @@ fn grace_outlives_computations_that_do_not_move_the_pin() {
     let grace = bench.team.pin(port).grace_until_ns;
     assert!(grace > 0);
     bench.now_ns += 10;
-    assert_eq!(bench.set(nic(1), true), []);
+    bench.apply_links();
     assert_eq!(bench.team.pin(port).grace_until_ns, grace);
 }
 
@@ -119,7 +211,9 @@ fn a_new_port_is_told_and_has_no_grace() {
     let mut bench = Bench::new(&host(2, 1));
     let repins = bench.apply(&host(2, 2));
     let port = bench.id(vm(2));
-    assert_eq!(repins, [Repin { port, from: None, to: Some(bench.id(nic(2))) }]);
+    let to = Some(bench.id(nic(2)));
+    let (reason, cause) = (Some(PinReason::Automatic), Cause::New);
+    assert_eq!(repins, [Repin { port, from: None, to, reason, cause }]);
     assert_eq!(bench.team.pin(port).grace_until_ns, 0);
 }
 
@@ -130,25 +224,6 @@ fn without_links_there_are_no_pins_and_they_come_back_with_the_first() {
     assert_eq!((bench.pins(2), bench.team.designated(vlan(10))), (vec![None, None], None));
     assert_eq!(bench.set(nic(1), true).len(), 2);
     assert_eq!(bench.pins(2), [Some(nic(1)), Some(nic(1))]);
-}
-
-#[test]
-fn a_profile_names_the_nic_while_that_is_up() {
-    let lab = host(2, 3).with_vm(1, |vm| vm.pinned_nics = vec![2]);
-    let lab = lab.with_vm(2, |vm| vm.pinned_nics = vec![2]);
-    let mut bench = Bench::new(&lab);
-    assert_eq!(bench.pins(3), [Some(nic(2)), Some(nic(2)), Some(nic(1))]);
-    bench.set(nic(2), false);
-    assert_eq!(bench.pins(3), [Some(nic(1)); 3]);
-    bench.set(nic(2), true);
-    assert_eq!(bench.pins(3), [Some(nic(2)), Some(nic(2)), Some(nic(1))]);
-}
-
-#[test]
-fn a_named_nic_without_the_vlan_is_not_taken() {
-    let lab = host(1, 0).nic(2, trunk(1, &[20])).vm(1, access(10));
-    let bench = Bench::new(&lab.with_vm(1, |vm| vm.pinned_nics = vec![2]));
-    assert_eq!(bench.pin(1), Some(nic(1)));
 }
 
 #[test]
@@ -173,21 +248,48 @@ fn a_member_that_is_administratively_down_is_not_used() {
     assert_eq!(bench.team.group_of(bench.id(nic(1))), None);
 }
 
+/// Which NIC is D(v).
+fn designated(bench: &Bench, n: u16) -> Option<InterfaceName> {
+    bench.team.designated_member(vlan(n)).map(|id| bench.name(id))
+}
+
 #[test]
-fn designation_spreads_by_vlan_and_stays_while_it_can() {
-    let mut bench = Bench::new(&host(2, 0));
-    let designated =
-        |bench: &Bench, n| bench.team.designated_member(vlan(n)).map(|id| bench.name(id));
-    let even = designated(&bench, 10);
-    let lab = Lab::default().nic(1, trunk(1, &[10, 11])).nic(2, trunk(1, &[10, 11]));
-    let both = Bench::new(&lab);
-    assert_ne!(designated(&both, 10), designated(&both, 11));
-    assert_eq!(designated(&both, 12), None, "nobody carries it");
-    assert_eq!(even, Some(nic(1)));
+fn designation_spreads_by_vlan_number() {
+    let vlans: Vec<u16> = (1..=400).collect();
+    let lab = (1..=4).fold(Lab::default(), |lab, n| lab.nic(n, trunk(1, &vlans)));
+    let mut bench = Bench::new(&lab);
+    let share =
+        |bench: &Bench, n| vlans.iter().filter(|v| designated(bench, **v) == Some(nic(n))).count();
+    for n in 1..=4 {
+        assert_eq!(share(&bench, n), 100);
+    }
+    assert_eq!(designated(&bench, 401), None, "nobody carries it");
+    bench.set(nic(2), false);
+    bench.set(nic(3), false);
+    for n in [1, 4] {
+        let share = share(&bench, n);
+        assert!((195..=205).contains(&share), "what the lost ones had is spread as well: {share}");
+    }
+}
+
+#[test]
+fn designation_moves_with_the_loss_of_its_uplink_alone_and_comes_back() {
+    let vlans: Vec<u16> = (1..=90).collect();
+    let lab = (1..=3).fold(Lab::default(), |lab, n| lab.nic(n, trunk(1, &vlans)));
+    let mut bench = Bench::new(&lab);
+    let all = |bench: &Bench| vlans.iter().map(|v| designated(bench, *v)).collect::<Vec<_>>();
+    let home = all(&bench);
+    bench.set(nic(2), false);
+    let without = all(&bench);
+    for (home, now) in home.iter().zip(&without) {
+        assert!(now.is_some() && *now != Some(nic(2)));
+        assert!(*home == Some(nic(2)) || now == home, "that one stands still");
+    }
     bench.set(nic(1), false);
-    assert_eq!(designated(&bench, 10), Some(nic(2)));
+    assert_eq!(all(&bench), vec![Some(nic(3)); 90]);
+    bench.set(nic(2), true);
     bench.set(nic(1), true);
-    assert_eq!(designated(&bench, 10), Some(nic(2)), "it is kept while it is up");
+    assert_eq!(all(&bench), home);
 }
 
 #[test]
@@ -197,7 +299,8 @@ fn a_slot_that_changes_hands_is_a_new_port() {
     bench.ids = StableIds::default();
     let repins = bench.apply(&host(2, 0).vm(9, access(10)));
     assert_eq!(bench.id(vm(9)), old, "the new port has the slot of the old one");
-    assert_eq!(repins, [Repin { port: old, from: None, to: before }]);
+    let (reason, cause) = (Some(PinReason::Automatic), Cause::New);
+    assert_eq!(repins, [Repin { port: old, from: None, to: before, reason, cause }]);
 }
 
 #[test]
@@ -214,24 +317,31 @@ fn an_uplink_in_the_slot_of_another_is_not_the_same_uplink() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever links do: nobody moves without need, every pin is on a member that is up, and the
-    /// same input gives the same outcome.
+    /// Whatever links do: nobody moves who is where it belongs, or whose home is still down; every
+    /// pin is on a member that is up; all are at home when all links are up; and the same input
+    /// gives the same outcome.
     #[test]
     fn only_need_moves_a_pin(flaps in prop::collection::vec((1..5u8, any::<bool>()), 1..20)) {
         let mut bench = Bench::new(&host(4, 9));
+        let homes = bench.pins(9);
         for (n, up) in flaps {
             let before = bench.pins(9);
             let team = bench.team.clone();
             let repins = bench.set(nic(n), up);
-            for (n, before) in (1..=9).zip(before) {
-                let alive = before.is_some_and(|name| bench.links.up.contains(bench.id(name)));
-                prop_assert!(!alive || bench.pin(n) == before);
-                let member = bench.team.pinned_member(bench.id(vm(n)));
-                prop_assert!(member.is_none_or(|member| bench.links.up.contains(member)));
+            let is_up = |name| bench.links.up.contains(bench.id(name));
+            for (n, (before, home)) in (1..=9).zip(before.into_iter().zip(&homes)) {
+                let goes_home = home.is_some_and(is_up);
+                let expected = if goes_home { *home } else { before.filter(|name| is_up(*name)) };
+                prop_assert!(expected.is_none() || bench.pin(n) == expected);
+                prop_assert_eq!(bench.preferred(n), *home);
+                prop_assert!(bench.pin(n).is_none_or(is_up));
+                prop_assert_eq!(bench.pin(n).is_some(), (1..=4).any(|n| is_up(nic(n))));
             }
             let (again, repins_again) = compute(&bench.snapshot, &bench.links, &team, bench.now_ns);
             prop_assert_eq!(repins, repins_again);
             prop_assert_eq!(again.pins, bench.team.pins.clone());
         }
+        (1..=4).for_each(|n| drop(bench.set(nic(n), true)));
+        prop_assert_eq!(bench.pins(9), homes);
     }
 }

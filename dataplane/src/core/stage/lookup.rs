@@ -1,7 +1,6 @@
 //! The forwarding table itself: where a frame wants to go. Rules F4, F5, F6 and R5 to R8.
 
 use policy::snapshot::Role;
-use proto::frame::FlowHash;
 use proto::{DropReason, PortId};
 
 use super::drop_by;
@@ -9,18 +8,16 @@ use crate::core::batch::{Batch, Local, Slot, Targets};
 use crate::core::rule::Rule;
 use crate::core::team::GroupId;
 use crate::core::trace::{Step, Trace};
-use crate::core::view::View;
-
-/// How the flows of a port-channel spread over its members: the default of NX-OS.
-const FLOW_HASH: FlowHash = FlowHash::SourceMac;
+use crate::core::view::{Exit, View};
 
 /// Finds the targets of every frame.
 pub(in crate::core) fn run(view: &View, batch: &mut Batch, trace: &mut impl Trace) {
     let Some(port) = view.snapshot.port(batch.ingress) else { return };
     match &port.role {
         Role::Vethernet(_) => {
+            let exit = view.exit(port);
             for slot in batch.live() {
-                note(from_vm(view, port.id, slot, batch), slot, batch, trace);
+                note(from_vm(view, port.id, exit, slot, batch), slot, batch, trace);
             }
         }
         Role::Uplink(_) => {
@@ -47,7 +44,7 @@ fn note(found: Found, slot: Slot, batch: &mut Batch, trace: &mut impl Trace) {
 
 /// F4, F5 and F6.
 #[inline]
-fn from_vm(view: &View, ingress: PortId, slot: Slot, batch: &Batch) -> Found {
+fn from_vm(view: &View, ingress: PortId, exit: Exit<'_>, slot: Slot, batch: &Batch) -> Found {
     let (key, vlan) = (&batch.key[slot], batch.vlan[slot]);
     let group_address = key.dst.is_multicast();
     if !group_address && let Some(owner) = view.snapshot.fib().lookup(vlan, key.dst) {
@@ -57,7 +54,7 @@ fn from_vm(view: &View, ingress: PortId, slot: Slot, batch: &Batch) -> Found {
             Ok((Rule::F4, Targets { local: Local::Known(owner), uplink: None }))
         };
     }
-    let uplink = view.uplink_of(ingress, vlan, key.flow_hash(FLOW_HASH, vlan));
+    let uplink = exit.uplink(view, key, vlan);
     Ok(if group_address {
         (Rule::F6, Targets { local: Local::Flood, uplink })
     } else {

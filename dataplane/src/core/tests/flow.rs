@@ -1,13 +1,13 @@
 //! What the table does not say: admission, access lists, MTU, several frames at once, counters.
 
+use policy::teaming::{Channel, ChannelMode};
 use proto::frame::TagEdit::{Keep, Pop, Push};
 use proto::frame::build::FrameBuilder;
 use proto::{DropReason::*, EtherType, MacAddr, PortId};
 
 use super::lab::*;
-use crate::core::team::{Group, GroupId};
 use crate::core::trace::{Direction, Step};
-use crate::core::{BURST_MAX, Event, Frame, NoTrace, Rule, StepTrace, TeamState, Verdict, forward};
+use crate::core::{BURST_MAX, Event, Frame, NoTrace, Rule, StepTrace, Verdict, forward};
 
 fn lab() -> Lab {
     Lab::default()
@@ -123,19 +123,12 @@ fn a_super_frame_is_held_against_the_mtu_by_its_segments() {
 
 #[test]
 fn a_port_channel_counts_as_one_uplink_and_keeps_a_flow_on_one_member() {
-    let mut lab = Lab::default().nic(1, trunk(1, &[10])).nic(2, trunk(1, &[10]));
+    let on = Channel::new(1, ChannelMode::On);
+    let mut lab = Lab::default().member(1, trunk(1, &[10]), on).member(2, trunk(1, &[10]), on);
     for n in 1..40 {
         lab = lab.vm(n, access(10));
     }
     let mut switch = lab.build();
-    let members = [switch.id(nic(1)), switch.id(nic(2))];
-    let one = Some(GroupId(0));
-    let mut team = TeamState::clone(&switch.view.team);
-    team.groups = Box::new([Group::spread(&members).unwrap()]);
-    team.group_of.iter_mut().chain(&mut team.designated).for_each(|group| *group = one);
-    team.pins.iter_mut().for_each(|pin| pin.group = one);
-    switch.view.team = team.into();
-
     let mut used = Vec::new();
     for n in 1..40 {
         let frame = udp(mac(n), mac(100), &[]);

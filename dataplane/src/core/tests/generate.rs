@@ -9,6 +9,7 @@ use policy::acl::{
 };
 use policy::config::{AclBinding, MacAllow, Name};
 use policy::intent::PortMode;
+use policy::teaming::{Channel, ChannelMode, LoadBalance};
 use policy::{HostIntent, Snapshot};
 use proptest::collection::vec;
 use proptest::option;
@@ -19,6 +20,7 @@ use proto::{EtherType, InterfaceName, IpProto, MacAddr, VlanId};
 
 use super::lab::{Lab, access, mac, nic, tci, trunk, vlan, vm};
 use super::reference::Host;
+use super::reference_team::{candidates, designated};
 use crate::core::team::{Group, GroupId, Pin};
 use crate::core::{Links, TeamState};
 
@@ -33,6 +35,8 @@ pub(super) struct Case {
     vms: Vec<Vm>,
     nics: Vec<Nic>,
     designated: Vec<usize>,
+    load_balance: LoadBalance,
+    teams: Teams,
     pub(super) frames: Vec<Sent>,
     /// Where the frames are split into bursts.
     pub(super) splits: Vec<Index>,
@@ -46,8 +50,19 @@ struct Vm {
     bpdu_guard: bool,
     mac_allow: MacAllow,
     leaving: bool,
+    pinned_nics: Vec<u8>,
     group: Option<usize>,
     grace_until_ns: u64,
+}
+
+/// How the uplinks of a host work together.
+#[derive(Clone, Debug)]
+enum Teams {
+    /// All in this mode, each with VLANs of its own.
+    One(ChannelMode, u8),
+    /// Those of odd numbers in one mode, with half of the VLANs, and the others in another, with the
+    /// rest.
+    Two([(ChannelMode, u8); 2]),
 }
 
 #[derive(Clone, Debug)]
@@ -81,18 +96,47 @@ pub(super) struct Sent {
 pub(super) fn case() -> impl Strategy<Value = Case> {
     (
         vec(vm_port(), 1..6),
-        vec(nic_port(), 0..4),
+        vec(nic_port(), 0..6),
         vec(0..3usize, VLANS.len()),
+        (select(LoadBalance::ALL.to_vec()), teams()),
         vec(sent(), 1..80),
         vec(any::<Index>(), 0..4),
     )
-        .prop_map(|(vms, nics, designated, frames, splits)| Case {
+        .prop_map(|(vms, nics, designated, (load_balance, teams), frames, splits)| Case {
             vms,
             nics,
             designated,
+            load_balance,
+            teams,
             frames,
             splits,
         })
+}
+
+fn teams() -> impl Strategy<Value = Teams> {
+    let mode = || (select(ChannelMode::ALL.to_vec()), select(vec![1, 1, 1, 2]));
+    prop_oneof![
+        mode().prop_map(|(mode, min_links)| Teams::One(mode, min_links)),
+        (mode(), mode()).prop_map(|(a, b)| Teams::Two([a, b])),
+    ]
+}
+
+impl Teams {
+    /// The part of NIC `n` and, if that is not its own matter, its VLANs.
+    fn part(&self, n: u8) -> (Channel, Option<PortMode>) {
+        let (first, (mode, min_links), vlans) = match self {
+            Self::One(mode, min_links) => (1, (*mode, *min_links), None),
+            Self::Two(teams) => {
+                let team = usize::from(1 - n % 2);
+                // All that pin are one team, and need no VLANs of their own.
+                let vlans = [&VLANS[..2], &VLANS[2..]][team];
+                (1 + team as u8, teams[team], Some(trunk(VLANS[2 * team], vlans)))
+            }
+        };
+        // The higher the number, the sooner it is the active one.
+        let channel = Channel { min_links, rank: 32 - n, ..Channel::new(first, mode) };
+        (channel, vlans)
+    }
 }
 
 fn mode(trunks: u32) -> impl Strategy<Value = PortMode> {
@@ -132,14 +176,16 @@ fn vm_port() -> impl Strategy<Value = Vm> {
         1 => Just(MacAllow::Any),
     ];
     let pin = (option::weighted(0.9, 0..3usize), select(vec![0, 0, 0, NOW_NS, NOW_NS + 1]));
-    (port(3), seldom(), seldom(), any::<bool>(), mac_allow, seldom(), pin).prop_map(
-        |(port, promiscuous, uufb_disabled, bpdu_guard, mac_allow, leaving, pin)| Vm {
+    let named = prop_oneof![3 => Just(Vec::new()), 1 => vec(1..7u8, 1..3)];
+    (port(3), seldom(), seldom(), any::<bool>(), mac_allow, seldom(), pin, named).prop_map(
+        |(port, promiscuous, uufb_disabled, bpdu_guard, mac_allow, leaving, pin, named)| Vm {
             port,
             promiscuous,
             uufb_disabled,
             bpdu_guard,
             mac_allow,
             leaving,
+            pinned_nics: named,
             group: pin.0,
             grace_until_ns: pin.1,
         },
@@ -286,10 +332,12 @@ impl Case {
                 role.uufb_disabled = v.uufb_disabled;
                 role.bpdu_guard = v.bpdu_guard;
                 role.mac_allow = v.mac_allow.clone();
+                role.pinned_nics = v.pinned_nics.clone();
             });
         }
         for (n, nic_port) in (1..).zip(&self.nics) {
-            lab = lab.nic(n, nic_port.port.mode.clone());
+            let (channel, mode) = self.teams.part(n);
+            lab = lab.member(n, mode.unwrap_or_else(|| nic_port.port.mode.clone()), channel);
         }
         for (name, port) in self.ports() {
             lab = lab.with(name, |intent| {
@@ -300,10 +348,38 @@ impl Case {
             });
         }
         lab.intent.acls = acls();
-        lab.intent
+        lab.load_balance(self.load_balance).intent
     }
 
-    /// The host as the reference model takes it.
+    /// The links of a host that has just come up.
+    pub(super) fn links(&self, snapshot: &Snapshot) -> Links {
+        let id = |name: InterfaceName| snapshot.ports().find(|p| p.name == name).unwrap().id;
+        let up = self.ports().filter(|(_, port)| port.up).map(|(name, _)| id(name));
+        let leaving = (1..).zip(&self.vms).filter(|(_, v)| v.leaving).map(|(n, _)| id(vm(n)));
+        Links { leaving: leaving.collect(), ..up.collect() }
+    }
+
+    /// The host as the reference model takes it, with its uplinks teamed as its configuration says.
+    /// Where a VM is pinned, which depends on the others, is read from `team`.
+    pub(super) fn teamed_host(&self, snapshot: &Snapshot, team: &TeamState) -> Host {
+        let arbitrary = self.host(snapshot);
+        let candidates = candidates(&arbitrary.intent, &arbitrary.up);
+        let up = candidates.iter().filter(|candidate| !candidate.members.is_empty());
+        let groups: Vec<Vec<InterfaceName>> = up.map(|c| c.members.clone()).collect();
+        let group_with = |member| groups.iter().position(|group| group.contains(&member));
+        let designated = VLANS.iter().map(|n| vlan(*n)).filter_map(|v| {
+            let chosen = designated(&candidates, v)?;
+            Some((v, group_with(candidates[chosen].members[0])?))
+        });
+        let pins = arbitrary.pins.keys().map(|name| {
+            let id = snapshot.ports().find(|port| port.name == *name).unwrap().id;
+            let member = team.pinned_member(id).map(|id| snapshot.port(id).unwrap().name);
+            (*name, (member.and_then(group_with), 0))
+        });
+        Host { pins: pins.collect(), designated: designated.collect(), groups, ..arbitrary }
+    }
+
+    /// The host as the reference model takes it, with its uplinks teamed at random.
     pub(super) fn host(&self, snapshot: &Snapshot) -> Host {
         let up: BTreeSet<_> =
             self.ports().filter(|(_, port)| port.up).map(|(name, _)| name).collect();
@@ -331,7 +407,7 @@ impl Case {
     }
 }
 
-/// The same host's teaming as the core takes it.
+/// The teaming of a host as the core takes it.
 pub(super) fn team(host: &Host, snapshot: &Snapshot) -> TeamState {
     let id = |name: InterfaceName| snapshot.ports().find(|p| p.name == name).unwrap().id;
     let group = |n: usize| GroupId(n as u8);
@@ -349,7 +425,8 @@ pub(super) fn team(host: &Host, snapshot: &Snapshot) -> TeamState {
         members.iter().for_each(|name| state.group_of[id(*name).index()] = Some(group(n)));
     }
     let members = |names: &Vec<InterfaceName>| names.iter().map(|n| id(*n)).collect::<Vec<_>>();
-    state.groups = host.groups.iter().filter_map(|g| Group::spread(&members(g))).collect();
+    let new = |g| Group::spread(InterfaceName::PortChannel(1), &members(g), |_| None);
+    state.groups = host.groups.iter().filter_map(new).collect();
     for (name, (pinned, grace_until_ns)) in &host.pins {
         let pin = Pin { group: pinned.map(group), grace_until_ns: *grace_until_ns };
         state.pins[id(*name).index()] = pin;

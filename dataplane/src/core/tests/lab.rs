@@ -9,7 +9,7 @@ use policy::acl::{
 use policy::config::{MacAllow, Name};
 use policy::ids::StableIds;
 use policy::intent::{PortIntent, PortMode, PortRole, UplinkRole, VethernetRole};
-use policy::teaming::{Channel, ChannelMode};
+use policy::teaming::{Channel, ChannelMode, LoadBalance};
 use policy::{HostIntent, Snapshot};
 use proto::frame::TagEdit;
 use proto::frame::build::FrameBuilder;
@@ -112,11 +112,21 @@ impl Lab {
         self.port(vm(n), mode, PortRole::Vethernet(role))
     }
 
-    /// Adds an uplink; all uplinks are of one team.
+    /// Adds an uplink that VMs are pinned to; all of these are of one team.
     pub(crate) fn nic(self, n: u8, mode: PortMode) -> Self {
-        let channel = Some(Channel::new(1, ChannelMode::MacPinning { relative: false }));
-        let role = UplinkRole { channel, ..UplinkRole::new(n) };
+        self.member(n, mode, Channel::new(1, ChannelMode::MacPinning { relative: false }))
+    }
+
+    /// Adds an uplink that works in a group.
+    pub(crate) fn member(self, n: u8, mode: PortMode, channel: Channel) -> Self {
+        let role = UplinkRole { channel: Some(channel), ..UplinkRole::new(n) };
         self.port(nic(n), mode, PortRole::Uplink(role))
+    }
+
+    /// Says what makes a flow.
+    pub(crate) fn load_balance(mut self, load_balance: LoadBalance) -> Self {
+        self.intent.teaming.load_balance = load_balance;
+        self
     }
 
     fn port(mut self, name: InterfaceName, mode: PortMode, role: PortRole) -> Self {
@@ -140,6 +150,14 @@ impl Lab {
     pub(crate) fn with(mut self, name: InterfaceName, edit: impl FnOnce(&mut PortIntent)) -> Self {
         edit(self.intent.ports.get_mut(&name).unwrap());
         self
+    }
+
+    /// Changes settings of an uplink.
+    pub(crate) fn with_nic(self, n: u8, edit: impl FnOnce(&mut UplinkRole)) -> Self {
+        self.with(nic(n), |port| match &mut port.role {
+            PortRole::Uplink(role) => edit(role),
+            PortRole::Vethernet(_) => unreachable!(),
+        })
     }
 
     /// Changes settings of a VM's port.

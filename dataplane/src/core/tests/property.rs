@@ -12,11 +12,11 @@ use proto::frame::TagEdit;
 use proto::{DropReason, PortId, Revision};
 
 use super::generate::{Case, NOW_NS, case, team};
-use super::reference::{Expected, Wire};
+use super::reference::{Expected, Host, Wire};
 use crate::core::counters::{Cast, PortTotals};
 use crate::core::{
-    BURST_MAX, Batch, Event, Frame, NoTrace, Rule, State, StepTrace, Trace, Verdict, View, forward,
-    reserve,
+    BURST_MAX, Batch, Event, Frame, NoTrace, Rule, State, StepTrace, TeamState, Trace, Verdict,
+    View, forward, pinning, reserve,
 };
 
 /// How many hosts are tried; each gets up to 80 frames.
@@ -34,10 +34,26 @@ struct Ready {
 }
 
 impl Ready {
+    /// With uplinks teamed at random.
     fn new(case: &Case) -> Self {
         let mut ids = StableIds::default();
         let snapshot = Snapshot::build(&case.intent(), Revision::new(1), &mut ids).unwrap();
         let host = case.host(&snapshot);
+        let team = team(&host, &snapshot);
+        Self::with(case, &host, snapshot, team)
+    }
+
+    /// With uplinks teamed as the configuration of the host says.
+    fn teamed(case: &Case) -> Self {
+        let mut ids = StableIds::default();
+        let snapshot = Snapshot::build(&case.intent(), Revision::new(1), &mut ids).unwrap();
+        let links = case.links(&snapshot);
+        let (team, _) = pinning::compute(&snapshot, &links, &TeamState::default(), 0);
+        let host = case.teamed_host(&snapshot, &team);
+        Self::with(case, &host, snapshot, team)
+    }
+
+    fn with(case: &Case, host: &Host, snapshot: Snapshot, team: TeamState) -> Self {
         let mut sent = Vec::new();
         for frame in &case.frames {
             let (at, bytes) = case.resolve(frame);
@@ -50,8 +66,8 @@ impl Ready {
         // A burst comes from one port.
         sent.sort_by_key(|((id, ..), _)| *id);
         let (frames, expected) = sent.into_iter().unzip();
-        let team = Arc::new(team(&host, &snapshot));
-        Self { view: View { snapshot: Arc::new(snapshot), team }, frames, expected }
+        let view = View { snapshot: Arc::new(snapshot), team: Arc::new(team) };
+        Self { view, frames, expected }
     }
 
     /// The frames in bursts that end at these places too.
@@ -127,8 +143,7 @@ fn totals(ready: &Ready) -> BTreeMap<PortId, PortTotals> {
 }
 
 /// The whole comparison for one case.
-fn agrees(case: &Case) -> Result<Vec<Expected>, TestCaseError> {
-    let ready = Ready::new(case);
+fn agrees(ready: Ready) -> Result<Vec<Expected>, TestCaseError> {
     let Run { seen, state, guarded, .. } = run::<NoTrace>(&ready, &[]);
     let snapshot = &ready.view.snapshot;
     for (n, ((verdict, outputs), expected)) in seen.iter().zip(&ready.expected).enumerate() {
@@ -160,7 +175,7 @@ fn core_and_reference_model_agree_and_every_drop_reason_is_met() {
     let met = RefCell::new(BTreeMap::<DropReason, u32>::new());
     let mut runner = TestRunner::new(Config::with_cases(CASES));
     let outcome = runner.run(&case(), |case| {
-        for expected in agrees(&case)? {
+        for expected in agrees(Ready::new(&case))? {
             if let Verdict::Drop(reason) = expected.verdict {
                 *met.borrow_mut().entry(reason).or_default() += 1;
             }
@@ -172,6 +187,39 @@ fn core_and_reference_model_agree_and_every_drop_reason_is_met() {
     for reason in DropReason::ALL.iter().filter(|reason| !NOT_OF_THE_CORE.contains(reason)) {
         let count = met.get(reason).copied().unwrap_or(0);
         assert!(count >= 10, "{} was met {count} times: {met:?}", reason.name());
+    }
+}
+
+/// Rows of the table by how many members the group has that the frame comes from or leaves by.
+#[test]
+fn core_and_reference_model_agree_on_hosts_teamed_by_configuration() {
+    let met = RefCell::new(BTreeMap::<(Rule, bool), u32>::new());
+    let mut runner = TestRunner::new(Config::with_cases(CASES));
+    let outcome = runner.run(&case(), |case| {
+        let ready = Ready::teamed(&case);
+        let traced = run::<StepTrace>(&ready, &[]);
+        let rules = traced
+            .traces
+            .iter()
+            .flat_map(|(trace, frames)| (0..*frames).map(|n| trace.rules(n).first().copied()));
+        for ((at, ..), rule) in ready.frames.iter().zip(rules) {
+            let team = &ready.view.team;
+            let group = team.group_of(*at).or(team.pin(*at).group).and_then(|id| team.group(id));
+            if let (Some(rule), Some(group)) = (rule, group) {
+                let channel = group.members().len() > 1;
+                *met.borrow_mut().entry((rule, channel)).or_default() += 1;
+            }
+        }
+        agrees(ready)?;
+        Ok(())
+    });
+    outcome.unwrap();
+    let met = met.into_inner();
+    for rule in [Rule::F5, Rule::F6, Rule::R4, Rule::R5, Rule::R6, Rule::R7, Rule::R8] {
+        for channel in [false, true] {
+            let count = met.get(&(rule, channel)).copied().unwrap_or(0);
+            assert!(count >= 10, "{rule:?}, port-channel {channel}: {count} times, {met:?}");
+        }
     }
 }
 
@@ -229,8 +277,8 @@ proptest! {
 
     /// R9, whatever the configuration.
     #[test]
-    fn r9_no_copy_goes_from_wire_to_wire(case in case()) {
-        let ready = Ready::new(&case);
+    fn r9_no_copy_goes_from_wire_to_wire(case in case(), teamed in any::<bool>()) {
+        let ready = if teamed { Ready::teamed(&case) } else { Ready::new(&case) };
         let uplink = |id: PortId| ready.view.snapshot.port(id).is_some_and(|port| {
             matches!(port.role, policy::snapshot::Role::Uplink(_))
         });

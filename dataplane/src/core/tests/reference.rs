@@ -10,8 +10,9 @@ use policy::HostIntent;
 use policy::acl::{Action, Entry, Match, PortMatch};
 use policy::config::{AclBinding, MacAllow, Name};
 use policy::intent::{PortIntent, PortMode, PortRole, VethernetRole};
+use policy::teaming::LoadBalance;
 use proto::frame::key::{Fragment, FrameKey, L3, Tag};
-use proto::frame::{FlowHash, TagEdit, parse};
+use proto::frame::{TagEdit, parse};
 use proto::{DropReason, InterfaceName, MacAddr, VlanId};
 
 use crate::core::{PuntTask, Verdict};
@@ -264,11 +265,16 @@ impl Host {
         })
     }
 
-    /// The member of U(p) that this flow leaves by.
+    /// The member of U(p) that this flow leaves by. The 256 buckets of a group that is new have its
+    /// members in turn.
     fn uplink(&self, at: InterfaceName, vlan: VlanId, key: &FrameKey) -> Option<InterfaceName> {
         let members = &self.groups[self.pins[&at].0?];
-        let bucket = key.flow_hash(FlowHash::SourceMac, vlan) as usize % 64;
-        let member = members[bucket % members.len()];
+        let flow = match (self.intent.teaming.load_balance, at) {
+            (LoadBalance::Flow(fields), _) => key.flow_hash(fields, vlan),
+            (LoadBalance::SourceVirtualPortId, InterfaceName::Vethernet(id)) => avalanche(id.get()),
+            (LoadBalance::SourceVirtualPortId, _) => unreachable!("a VM sent it"),
+        };
+        let member = members[flow as usize % 256 % members.len()];
         let port = &self.intent.ports[&member];
         (port.admin_up && self.up.contains(&member) && carries(port, vlan)).then_some(member)
     }
@@ -317,6 +323,15 @@ fn carries(port: &PortIntent, vlan: VlanId) -> bool {
         PortMode::Access(own) => *own == vlan,
         PortMode::Trunk { allowed, .. } => allowed.contains(vlan),
     }
+}
+
+/// The finalizer of MurmurHash3.
+fn avalanche(number: u32) -> u32 {
+    let steps = [(16, 0x85eb_ca6b_u64), (13, 0xc2b2_ae35), (16, 1)];
+    let step = |hash: u64, (shift, factor): &(u32, u64)| {
+        ((hash ^ hash >> shift) * factor) & u64::from(u32::MAX)
+    };
+    steps.iter().fold(number.into(), step) as u32
 }
 
 /// F2, R1 and R2.

@@ -293,13 +293,15 @@ fn r6_not_for_a_grace_time_after_a_repin() {
     let other = if pinned == nic(1) { nic(2) } else { nic(1) };
     assert_eq!(switch.send(other, &frame), dropped(NotPinnedUplink));
     switch.set_link(pinned, false);
+    assert_eq!(switch.send(other, &frame), sent(&[(vm(1), Pop)]));
+    switch.now_ns += REPIN_GRACE_NS;
     switch.set_link(pinned, true);
     for at in [nic(1), nic(2)] {
-        assert_eq!(switch.send(at, &frame), sent(&[(vm(1), Pop)]));
+        assert_eq!(switch.send(at, &frame), sent(&[(vm(1), Pop)]), "it is on its way back");
     }
     switch.now_ns += REPIN_GRACE_NS;
-    assert_eq!(switch.send(other, &frame), sent(&[(vm(1), Pop)]), "it stays where it was moved");
-    assert_eq!(switch.send(pinned, &frame), dropped(NotPinnedUplink));
+    assert_eq!(switch.send(pinned, &frame), sent(&[(vm(1), Pop)]));
+    assert_eq!(switch.send(other, &frame), dropped(NotPinnedUplink));
 }
 
 #[test]
