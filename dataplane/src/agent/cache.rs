@@ -1,9 +1,15 @@
 //! What a dataplane keeps on disk, so that it forwards without a supervisor after any restart.
 //!
-//! Three files in the state directory: `identity` (the host's UUID), `intent` (the last applied
-//! state with its revision and the highest term) and `attachments` (what is plugged in). Each is
-//! replaced as a whole: written beside, synced, renamed, directory synced. So after a crash a file
-//! is the old one or the new one. Invariant: `intent` is on disk before its revision is acknowledged.
+//! Four files in the state directory: `identity` (the host's UUID), `intent` (the last applied
+//! state with its revision and term), `term` (the highest term) and `attachments` (what is plugged
+//! in). Each is replaced as a whole: written beside, synced, renamed, directory synced. So after a
+//! crash a file is the old one or the new one.
+//!
+//! Invariants:
+//! 1. `intent` is on disk before its revision is acknowledged, and `term` is written before a higher
+//!    one is obeyed.
+//! 2. A damaged file whose content the supervisor has (`intent`, `term`) is set aside, and the host
+//!    starts without it. One whose content nobody else has stops the start.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -14,6 +20,7 @@ use prost::Message;
 use proto::rpc::switch as rpc;
 use proto::{HostId, Revision, Term, TypeError};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 /// First bytes of the `intent` file; the last one is the version of its layout.
 const MAGIC: [u8; 8] = *b"WEFTINT\x01";
@@ -21,6 +28,8 @@ const MAGIC: [u8; 8] = *b"WEFTINT\x01";
 const HEADER_BYTES: usize = 8 + 4 + 8 + 8;
 /// A state file larger than this was not written by us.
 const INTENT_BYTES_MAX: u64 = 256 << 20;
+/// As above: a number of at most 20 digits and its checksum.
+const TERM_BYTES_MAX: u64 = 64;
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +73,7 @@ pub enum CacheError {
 pub struct Saved {
     /// Its revision.
     pub revision: Revision,
-    /// The highest term seen when it was applied.
+    /// The term of the supervisor that pushed it.
     pub term: Term,
     /// The state itself, as it came over the wire.
     pub intent: rpc::HostIntent,
@@ -141,16 +150,32 @@ impl Cache {
         Ok(host)
     }
 
-    /// The last applied state; `None` on a host that never had one.
+    /// The last applied state; `None` on a host that never had one, and on one whose file was
+    /// damaged: that one is set aside, and the supervisor sends the state again.
     ///
     /// # Errors
-    /// The file cannot be read, or is damaged.
+    /// The file cannot be read, or not be set aside.
     pub fn load_intent(&self) -> Result<Option<Saved>, CacheError> {
-        let path = self.dir.join("intent");
-        let Some(bytes) = self.read(&path, INTENT_BYTES_MAX)? else { return Ok(None) };
-        decode_intent(&bytes)
-            .map(Some)
-            .map_err(|reason| CacheError::Damaged { path, reason: reason.to_owned() })
+        self.load_or_set_aside("intent", INTENT_BYTES_MAX, decode_intent)
+    }
+
+    /// The highest term that was kept; 0 on a host that never heard of one. It has a file of its
+    /// own, so that a deposed supervisor is still refused when `intent` is lost. A damaged one is
+    /// set aside; then the term of the saved state serves.
+    ///
+    /// # Errors
+    /// The file cannot be read, or not be set aside.
+    pub fn load_term(&self) -> Result<Term, CacheError> {
+        let term = self.load_or_set_aside("term", TERM_BYTES_MAX, decode_term)?;
+        Ok(term.unwrap_or(Term::new(0)))
+    }
+
+    /// Puts the highest term on disk.
+    ///
+    /// # Errors
+    /// The file cannot be written; then the one before it is still whole.
+    pub fn save_term(&self, term: Term) -> Result<(), CacheError> {
+        self.replace(&self.dir.join("term"), encode_term(term).as_bytes())
     }
 
     /// Puts an applied state on disk. When this returns, a power cut does not lose it.
@@ -191,6 +216,34 @@ impl Cache {
         self.replace(&path, &bytes)
     }
 
+    fn load_or_set_aside<T>(
+        &self,
+        file: &str,
+        bytes_max: u64,
+        decode: impl FnOnce(&[u8]) -> Result<T, &'static str>,
+    ) -> Result<Option<T>, CacheError> {
+        let path = self.dir.join(file);
+        let damage = match self.read(&path, bytes_max) {
+            Ok(None) => return Ok(None),
+            Ok(Some(bytes)) => match decode(&bytes) {
+                Ok(value) => return Ok(Some(value)),
+                Err(reason) => reason.to_owned(),
+            },
+            Err(CacheError::Damaged { reason, .. }) => reason,
+            Err(error) => return Err(error),
+        };
+        let aside = path.with_extension("damaged");
+        let io = |source| CacheError::Io { action: "set aside", path: path.clone(), source };
+        fs::rename(&path, &aside).and_then(|()| self.sync_dir()).map_err(io)?;
+        let (path, aside) = (path.display(), aside.display());
+        warn!("{path}: {damage}; kept as {aside}, and starting without it");
+        Ok(None)
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        File::open(&self.dir)?.sync_all()
+    }
+
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, CacheError> {
         let io = |source| CacheError::Io { action: "read", path: path.to_owned(), source };
         let file = match File::open(path) {
@@ -216,7 +269,7 @@ impl Cache {
             io(source)
         })?;
         fs::rename(&beside, path).map_err(io)?;
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io)
+        self.sync_dir().map_err(io)
     }
 }
 
@@ -241,6 +294,20 @@ fn decode_intent(bytes: &[u8]) -> Result<Saved, &'static str> {
     }
     let intent = rpc::HostIntent::decode(message).map_err(|_| "not a well-formed state")?;
     Ok(Saved { revision: Revision::new(number(12)), term: Term::new(number(20)), intent })
+}
+
+/// The term in decimal, then the CRC-32 of that text in hexadecimal: people read it, and a flipped
+/// digit must not make a term that no supervisor will ever reach.
+fn encode_term(term: Term) -> String {
+    let text = term.get().to_string();
+    format!("{text} {:08x}\n", crc32(text.as_bytes()))
+}
+
+fn decode_term(bytes: &[u8]) -> Result<Term, &'static str> {
+    let text = str::from_utf8(bytes).map_err(|_| "not a text")?;
+    let number = text.split_once(' ').and_then(|(number, _)| number.parse().ok());
+    let term = Term::new(number.ok_or("not a term and its checksum")?);
+    if text == encode_term(term) { Ok(term) } else { Err("checksum does not match") }
 }
 
 /// A random UUID, version 4 (RFC 9562 section 5.4).
@@ -320,6 +387,63 @@ mod tests {
             assert!(decode_intent(&damaged).is_err(), "byte {at}");
             assert!(decode_intent(&whole[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_damaged_state_is_set_aside_for_people_and_the_term_stays() {
+        let (_dir, cache) = cache();
+        let (intent, aside) = (cache.dir.join("intent"), cache.dir.join("intent.damaged"));
+        cache.save_intent(&saved()).expect("saved");
+        cache.save_term(Term::new(3)).expect("saved");
+        for damage in [&b""[..], b"rubbish", &[0xff; 100]] {
+            fs::write(&intent, damage).expect("spoilt");
+            assert_eq!(cache.load_intent().expect("the start goes on"), None);
+            assert!(!intent.exists());
+            assert_eq!(fs::read(&aside).expect("kept"), damage, "the newest one is kept");
+            assert_eq!(cache.load_intent().expect("as on a new host"), None);
+            assert_eq!(cache.load_term().expect("a file of its own"), Term::new(3));
+        }
+        cache.save_intent(&saved()).expect("the state comes again");
+        assert_eq!(cache.load_intent().expect("loaded"), Some(saved()));
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_set_aside_unread() {
+        let (_dir, cache) = cache();
+        let file = File::create(cache.dir.join("intent")).expect("a file");
+        file.set_len(INTENT_BYTES_MAX + 1).expect("a hole");
+        assert_eq!(cache.load_intent().expect("the start goes on"), None);
+        assert!(cache.dir.join("intent.damaged").exists());
+    }
+
+    #[test]
+    fn no_damage_of_the_term_makes_another_term() {
+        let (_dir, cache) = cache();
+        assert_eq!(cache.load_term().expect("a new host"), Term::new(0));
+        for term in [0, 3, 1_234_567, u64::MAX].map(Term::new) {
+            cache.save_term(term).expect("saved");
+            assert_eq!(cache.load_term().expect("loaded"), term);
+            let whole = fs::read(cache.dir.join("term")).expect("the file");
+            for at in 0..whole.len() {
+                for bit in 0..8 {
+                    let mut damaged = whole.clone();
+                    damaged[at] ^= 1 << bit;
+                    assert!(decode_term(&damaged).is_err(), "bit {bit} of byte {at}");
+                }
+                assert!(decode_term(&whole[..at]).is_err(), "cut at {at}");
+            }
+        }
+        fs::write(cache.dir.join("term"), "9 00000000\n").expect("spoilt");
+        assert_eq!(cache.load_term().expect("the start goes on"), Term::new(0));
+        assert!(cache.dir.join("term.damaged").exists());
+    }
+
+    #[test]
+    fn damaged_attachments_stop_the_start_and_stay() {
+        let (_dir, cache) = cache();
+        fs::write(cache.dir.join("attachments"), "[{").expect("spoilt");
+        assert!(matches!(cache.load_attachments(), Err(CacheError::Damaged { .. })));
+        assert_eq!(fs::read(cache.dir.join("attachments")).expect("there"), b"[{");
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl<C: Chassis> Control<C> {
     /// Starts from what is on disk: the last applied state and what was plugged in.
     ///
     /// # Errors
-    /// The state directory cannot be read, or holds a damaged file.
+    /// The state directory cannot be read, or its list of attachments is damaged.
     pub fn start(
         settings: Settings,
         host: HostId,
@@ -94,6 +94,7 @@ impl<C: Chassis> Control<C> {
         chassis: C,
     ) -> Result<Self, super::cache::CacheError> {
         let saved = cache.load_intent()?;
+        let term = cache.load_term()?;
         let attachments = cache.load_attachments()?;
         let uplinks =
             settings.uplinks.iter().zip(1u8..).map(|(name, nic)| (nic, Uplink::new(name)));
@@ -106,7 +107,7 @@ impl<C: Chassis> Control<C> {
             ids: StableIds::default(),
             rule_bases: BTreeMap::new(),
             module: None,
-            term: Term::new(0),
+            term,
             revision: Revision::NONE,
             wire: switch::HostIntent::default(),
             intent: HostIntent::default(),
@@ -122,7 +123,7 @@ impl<C: Chassis> Control<C> {
         };
         control.restore_attachments(attachments);
         if let Some(saved) = saved {
-            control.term = saved.term;
+            control.term = term.max(saved.term);
             control.restore_intent(saved);
         }
         control.reopen_devices();
@@ -210,7 +211,7 @@ impl<C: Chassis> Control<C> {
             self.event("warning", "", "term-refused", format!("refused a message of term {term}"));
             return;
         }
-        self.term = term;
+        self.raise_term(term);
         match message.body {
             Some(Body::Welcome(welcome)) => self.welcome(&welcome),
             Some(Body::Push(push)) => self.push(push),
@@ -218,6 +219,18 @@ impl<C: Chassis> Control<C> {
             Some(Body::DetachReply(reply)) => self.detach_reply(&reply),
             Some(Body::Ping(_)) | None => {}
         }
+    }
+
+    /// The highest term is written before it is obeyed, so that no restart listens to a deposed
+    /// supervisor again. When that fails, this supervisor is still the right one.
+    fn raise_term(&mut self, term: Term) {
+        if term == self.term {
+            return;
+        }
+        if let Err(e) = self.cache.save_term(term) {
+            warn!("term {term} could not be kept, a restart will not know it: {e}");
+        }
+        self.term = term;
     }
 
     fn welcome(&mut self, welcome: &switch::Welcome) {

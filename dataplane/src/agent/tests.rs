@@ -371,6 +371,22 @@ fn a_lower_term_changes_nothing() {
 }
 
 #[test]
+fn a_damaged_state_comes_anew_and_only_from_the_term_that_is_known() {
+    let mut rig = Rig::with_vm();
+    rig.connect(7);
+    std::fs::write(rig.dir.path().join("intent"), "spoilt").expect("written");
+    let mut rig = rig.restart();
+    assert_eq!(rig.revision(), Revision::NONE);
+    rig.connect(6);
+    rig.push(6, 8, intent(10));
+    assert_eq!(rig.revision(), Revision::NONE, "pushed by a deposed supervisor");
+    rig.connect(7);
+    rig.push(7, 6, intent(20));
+    assert_eq!(rig.revision(), Revision::new(6));
+    assert_eq!(rig.control.attachments.len(), 1, "what is plugged in stays");
+}
+
+#[test]
 fn a_difference_applies_to_the_revision_it_names_and_to_no_other() {
     let mut rig = Rig::with_vm();
     let delta = |base_revision| switch::HostDelta {
