@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
 use crate::agent::cache::CacheError;
-use crate::agent::local::SocketError;
+use crate::agent::local::{Socket, SocketError};
 use crate::agent::{self, Cache, Control, Event, Settings};
 use crate::chassis::{Chassis, Size, StartError};
 use crate::links;
@@ -86,6 +86,7 @@ pub enum DaemonError {
 /// Something it needs cannot be had; then nothing is left behind.
 pub fn run(options: Options) -> Result<(), DaemonError> {
     start_log();
+    let descriptors = admission::raise_descriptor_limit()?;
     let cache = Cache::open(&options.state_dir)?;
     let host = cache.identity(options.host_uuid)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -94,7 +95,8 @@ pub fn run(options: Options) -> Result<(), DaemonError> {
         .enable_all()
         .build()?;
     // The socket first: a second daemon must fail before it touches a device of the first.
-    let listener = runtime.block_on(async { agent::local::bind(&options.socket) })?;
+    // Its file goes with the value, so also when what follows fails.
+    let socket = runtime.block_on(async { agent::local::bind(&options.socket) })?;
     let size = Size {
         workers: usize::from(options.workers),
         ring_len: options.ring_len,
@@ -119,14 +121,13 @@ pub fn run(options: Options) -> Result<(), DaemonError> {
         .name("weft-control".to_owned())
         .spawn(move || control.run(&received))?;
     let seed = host.octets().iter().fold(0u64, |s, o| s.rotate_left(8) ^ u64::from(*o));
-    let outcome = runtime.block_on(serve(options.supervisor, seed, listener, events));
+    let outcome = runtime.block_on(serve(options.supervisor, seed, (socket, descriptors), events));
     // The session and the socket end with their runtime; control and workers ended before.
     for thread in [control_thread, notice_thread] {
         if thread.join().is_err() {
             error!("a thread panicked");
         }
     }
-    std::fs::remove_file(&options.socket).ok();
     outcome
 }
 
@@ -134,14 +135,14 @@ pub fn run(options: Options) -> Result<(), DaemonError> {
 async fn serve(
     supervisor: String,
     seed: u64,
-    listener: tokio::net::UnixListener,
+    (socket, descriptors): (Socket, u64),
     events: Sender<Event>,
 ) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(agent::session::run(supervisor, seed, events.clone()));
     let links = tokio::spawn(links::watch(events.clone()));
-    let local = tokio::spawn(agent::local::serve(listener, events.clone()));
+    let local = tokio::spawn(agent::local::serve(socket, descriptors, events.clone()));
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM"),
         _ = interrupt.recv() => info!("SIGINT"),

@@ -3,21 +3,27 @@
 //!
 //! It hands every request to the control thread and waits for the answer, with a deadline.
 
+use std::fs;
+use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use admission::{Door, Limits};
 use proto::rpc::local;
 use proto::rpc::local::local_server::{Local, LocalServer};
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status};
 
 use super::event::{Answer, Event, Refusal};
 
 /// Longest wait for the control thread: it opens devices, and asks the supervisor.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
+
+/// Connections that the socket takes: each is an attach, a detach or a question of root's, and they
+/// are answered one after the other.
+const CONNECTIONS_MAX: usize = 64;
 
 /// Why the socket cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -36,33 +42,52 @@ pub enum SocketError {
         /// The socket.
         path: PathBuf,
         /// What the system said.
-        reason: std::io::Error,
+        reason: io::Error,
     },
+}
+
+/// The bound socket. Whatever ends the daemon or its start, its file goes with the value.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+/// The file of a socket, removed on drop.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // A file that is gone already is as good; one that stays is replaced at the next start.
+        fs::remove_file(&self.0).ok();
+    }
 }
 
 /// Binds the socket: takes the place of one that a dead daemon left, refuses one that is in use.
 ///
 /// # Errors
 /// Another daemon listens there, or the system refuses.
-pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
+pub fn bind(path: &Path) -> Result<Socket, SocketError> {
     let error = |action, reason| SocketError::Io { action, path: path.to_owned(), reason };
     if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir).map_err(|e| error("create the directory of", e))?;
+        fs::create_dir_all(dir).map_err(|e| error("create the directory of", e))?;
     }
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(SocketError::InUse(path.to_owned()));
     }
-    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
         return Err(SocketError::NoSocket(path.to_owned()));
     }
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(error("replace", e)),
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(error("replace", e)),
         _ => {}
     }
     let listener = UnixListener::bind(path).map_err(|e| error("listen on", e))?;
-    let owner_only = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(path, owner_only).map_err(|e| error("protect", e))?;
-    Ok(listener)
+    let file = SocketFile(path.to_owned());
+    let owner_only = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(path, owner_only).map_err(|e| error("protect", e))?;
+    Ok(Socket { listener, file })
 }
 
 /// Serves the local API until the process ends.
@@ -70,12 +95,15 @@ pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
 /// # Errors
 /// The transport failed.
 pub async fn serve(
-    listener: UnixListener,
+    socket: Socket,
+    descriptors: u64,
     events: crossbeam::channel::Sender<Event>,
 ) -> Result<(), tonic::transport::Error> {
-    tonic::transport::Server::builder()
+    let Socket { listener, file: _file } = socket;
+    let door = Door::new(listener, Limits::within(CONNECTIONS_MAX, descriptors));
+    admission::transport()
         .add_service(LocalServer::new(Service { events }))
-        .serve_with_incoming(UnixListenerStream::new(listener))
+        .serve_with_incoming(door)
         .await
 }
 
@@ -144,8 +172,8 @@ mod tests {
         drop(first);
         drop(bind(&path).expect("nobody listens any more"));
         let file = dir.path().join("notes");
-        std::fs::write(&file, "mine").expect("a file");
+        fs::write(&file, "mine").expect("a file");
         assert!(matches!(bind(&file), Err(SocketError::NoSocket(_))));
-        assert_eq!(std::fs::read_to_string(&file).expect("still there"), "mine");
+        assert_eq!(fs::read_to_string(&file).expect("still there"), "mine");
     }
 }
