@@ -86,6 +86,7 @@ pub struct Deployment {
     dataplanes: BTreeMap<String, Process>,
     supervisor: Option<Process>,
     dataplane_options: Vec<String>,
+    descriptors_max: Option<u64>,
     programs: Programs,
     lab: Lab,
 }
@@ -101,6 +102,7 @@ impl Deployment {
             dataplanes: BTreeMap::new(),
             supervisor: None,
             dataplane_options: Vec::new(),
+            descriptors_max: None,
             programs,
             lab,
         })
@@ -130,6 +132,21 @@ impl Deployment {
         self.dataplane_options = options.iter().map(|option| (*option).to_owned()).collect();
     }
 
+    /// How many descriptors daemons started from now on may have; they inherit it by default.
+    pub fn set_descriptors_max(&mut self, descriptors: u64) {
+        self.descriptors_max = Some(descriptors);
+    }
+
+    /// A daemon in the namespace of a node.
+    fn daemon(&self, node: &str, program: &str) -> Result<Command> {
+        let (namespace, program) = (self.lab.ns(node)?, self.programs.path(program));
+        let Some(max) = self.descriptors_max else { return Ok(namespace.command(program)) };
+        // It replaces itself by the program, as `ip netns exec` does.
+        let mut command = namespace.command("prlimit");
+        command.arg(format!("--nofile={max}")).arg(program);
+        Ok(command)
+    }
+
     /// The lab that it runs in.
     pub fn lab(&self) -> &Lab {
         &self.lab
@@ -147,7 +164,7 @@ impl Deployment {
         let socket = self.admin_socket();
         remove_stale_socket(&socket)?;
         let address = self.lab.management_address(&name)?;
-        let mut command = self.lab.ns(&name)?.command(self.programs.path(SUPERVISOR));
+        let mut command = self.daemon(&name, SUPERVISOR)?;
         command
             .arg("--data-dir")
             .arg(&dir)
@@ -170,7 +187,7 @@ impl Deployment {
         let dir = self.state_dir(host)?;
         let socket = self.dataplane_socket(host);
         remove_stale_socket(&socket)?;
-        let mut command = self.lab.ns(host)?.command(self.programs.path(DATAPLANE));
+        let mut command = self.daemon(host, DATAPLANE)?;
         command.arg("run").arg("--state-dir").arg(&dir).arg("--socket").arg(&socket);
         command.args(["--name", host, "--host-uuid", &node.uuid.to_string()]);
         if let Some(supervisor) = &self.lab.topology().supervisor {

@@ -7,6 +7,8 @@
 mod corpus;
 #[path = "e2e_hostile/damage.rs"]
 mod damage;
+#[path = "e2e_hostile/descriptors.rs"]
+mod descriptors;
 #[path = "e2e_hostile/frames.rs"]
 mod frames;
 #[path = "e2e_hostile/rig.rs"]

@@ -33,14 +33,20 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A socket of the product.
 #[derive(Debug)]
-enum Target {
+pub(crate) enum Target {
     /// Reached from the host.
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
 impl Target {
-    fn connect(&self, rig: &Rig) -> File {
+    /// The port for dataplanes.
+    pub(crate) fn dataplane_port(rig: &Rig) -> Self {
+        let address = rig.weft.lab().management_address("vsm").expect("an address");
+        Self::Tcp((address, SUPERVISOR_PORT).into())
+    }
+
+    pub(crate) fn connect(&self, rig: &Rig) -> File {
         match self {
             Self::Tcp(address) => {
                 let connected = rig.ns(HOST).run(|| TcpStream::connect_timeout(address, SOON));
@@ -83,7 +89,7 @@ fn usages(pids: [u32; 2]) -> [Usage; 2] {
 }
 
 /// Operators and hosts are served as if nothing were.
-fn assert_served(rig: &Rig, meanwhile: &str) {
+pub(crate) fn assert_served(rig: &Rig, meanwhile: &str) {
     let start = Instant::now();
     rig.weft.wait_registered(HOST).unwrap_or_else(|error| panic!("{meanwhile}: {error}"));
     rig.weft.status(HOST).unwrap_or_else(|error| panic!("{meanwhile}: {error}"));
@@ -96,9 +102,8 @@ fn rubbish_and_silence_on_every_socket_starve_nobody() {
     let mut rig = Rig::start();
     let supervisor = rig.weft.supervisor().expect("a supervisor").pid();
     let pids = [supervisor, rig.weft.dataplane(HOST).expect("a dataplane").pid()];
-    let address = rig.weft.lab().management_address("vsm").expect("an address");
     let targets = [
-        (Target::Tcp((address, SUPERVISOR_PORT).into()), "/weft.switch.v1.Switch/Session"),
+        (Target::dataplane_port(&rig), "/weft.switch.v1.Switch/Session"),
         (Target::Unix(rig.weft.admin_socket()), "/weft.operator.v1.Operator/Apply"),
         (Target::Unix(rig.weft.dataplane_socket(HOST)), "/weft.local.v1.Local/Attach"),
     ];
@@ -138,8 +143,7 @@ fn rubbish_and_silence_on_every_socket_starve_nobody() {
 #[test]
 fn a_dataplane_registers_among_idle_connections() {
     let mut rig = Rig::start();
-    let address = rig.weft.lab().management_address("vsm").expect("an address");
-    let target = Target::Tcp((address, SUPERVISOR_PORT).into());
+    let target = Target::dataplane_port(&rig);
     let idle: Vec<File> = (0..IDLE).map(|_| target.connect(&rig)).collect();
     rig.weft.dataplane(HOST).expect("a dataplane").terminate().expect("it ends");
     rig.weft.start_dataplane(HOST).expect("it starts");
