@@ -187,6 +187,18 @@ impl MemberFlag {
             Self::Standby => "H",
         }
     }
+
+    /// The state in a sentence.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Bundled => "up",
+            Self::Individual => "individual",
+            Self::Suspended => "suspended",
+            Self::Down => "down",
+            Self::Standby => "hot standby",
+        }
+    }
 }
 
 /// The LACP machine of a member; states by their names in IEEE 802.1AX-2020.

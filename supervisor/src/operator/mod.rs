@@ -236,3 +236,6 @@ impl Operator for OperatorService {
         ask.await.map_err(stopped).map(Response::new)
     }
 }
+
+#[cfg(test)]
+mod tests;

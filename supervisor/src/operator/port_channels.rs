@@ -89,8 +89,7 @@ fn channel(module: &Module, number: u8) -> rpc::PortChannel {
     };
     let reason = match report {
         None => because(module, "", NOT_REPORTED),
-        Some(report) if report.up => because(module, "up", &report.reason),
-        Some(report) => because(module, "down", &report.reason),
+        Some(report) => because(module, if report.up { "up" } else { "down" }, &report.reason),
     };
     let is_lacp = ChannelMode::from_name(&mode).is_some_and(ChannelMode::is_lacp);
     rpc::PortChannel {
@@ -121,7 +120,7 @@ fn member(module: &Module, name: InterfaceName, of: Option<&Member>) -> rpc::Cha
     rpc::ChannelMember {
         port,
         flag: flag(module, member),
-        reason: because(module, member.flag.letter(), &member.reason),
+        reason: because(module, member.flag.word(), &member.reason),
         since_unix_ns: member.since_unix_ns,
     }
 }
@@ -132,7 +131,8 @@ fn because(module: &Module, was: &str, reason: &str) -> String {
     match (&module.session, was) {
         (Some(_), _) => reason.to_owned(),
         (None, "") => format!("module {number} is offline"),
-        (None, was) => format!("module {number} is offline, was {was}"),
+        (None, was) if reason.is_empty() => format!("module {number} is offline, was {was}"),
+        (None, was) => format!("module {number} is offline, was {was}: {reason}"),
     }
 }
 
