@@ -5,6 +5,7 @@
 //! * [`chassis`]: packet memory, workers and devices.
 //! * [`agent`]: session with the supervisor, what is plugged in, what is on disk.
 //! * [`lacp`]: which members of a port-channel carry, sans-IO.
+//! * [`neighbor`]: who is at the other end of each uplink, sans-IO.
 //! * [`control_plane`]: the thread that speaks with the physical switches.
 //! * [`links`]: carrier events of this host.
 //! * [`daemon`] and [`status`]: the program around it.
@@ -18,6 +19,7 @@ pub mod core;
 pub mod daemon;
 pub mod lacp;
 pub mod links;
+pub mod neighbor;
 pub mod notice;
 pub mod publish;
 pub mod status;
