@@ -73,7 +73,7 @@ impl Group {
         let is_held_up = self.ports.iter().any(|port| is_joining(port) && !port.mux.has_waited());
         let mut has_moved = false;
         for port in &mut self.ports {
-            let ready = port.mux.has_waited() && (!is_held_up || port.mux.has_waited_twice(now_ns));
+            let ready = port.mux.has_waited() && !is_held_up;
             has_moved |= port.step_mux(now_ns, Clearance { ready, enough });
         }
         has_moved
@@ -90,18 +90,16 @@ impl Group {
     }
 
     /// How many members' partners speak, and are the one that the port-channel is bound to.
-    pub(super) fn able(&self) -> usize {
-        let is_able = |port: &&Port| {
+    pub(super) fn heard(&self) -> usize {
+        let is_heard = |port: &&Port| {
             port.receive.state == ReceiveState::Current && self.bound.is_some_and(|b| b.holds(port))
         };
-        self.ports.iter().filter(is_able).count()
+        self.ports.iter().filter(is_heard).count()
     }
 
-    /// When a port stops being held up by others.
+    /// When a port next has something to do by itself.
     pub(super) fn next_deadline_ns(&self, now_ns: u64) -> Option<u64> {
-        let held_up = self.ports.iter().filter(|port| is_joining(port) && port.mux.has_waited());
-        let of_ports = self.ports.iter().filter_map(|port| port.next_deadline_ns(now_ns));
-        held_up.map(|port| port.mux.twice_ns()).chain(of_ports).min()
+        self.ports.iter().filter_map(|port| port.next_deadline_ns(now_ns)).min()
     }
 
     /// Publishes how each member stands, and notes those that stand differently.
@@ -153,8 +151,8 @@ impl Group {
             Selected::Unselected => self.mismatch(port),
             _ if is_silent => Reason::PartnerLost,
             Selected::Standby if self.is_fallback => Reason::Standby,
-            Selected::Standby if self.able() < self.min_links => {
-                Reason::MinLinks { have: self.able(), need: self.min_links }
+            Selected::Standby if self.heard() < self.min_links => {
+                Reason::MinLinks { have: self.heard(), need: self.min_links }
             }
             Selected::Standby => Reason::MaxBundle,
             Selected::Selected if !port.mux.state.is_attached() => Reason::Waiting,

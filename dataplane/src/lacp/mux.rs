@@ -19,13 +19,11 @@ pub(super) struct Mux {
     pub(super) state: MuxState,
     /// `wait_while_timer`, of a port that waits. Stopped there: `Ready_N`.
     pub(super) wait_while: Option<u64>,
-    /// When the port began to wait.
-    began_ns: u64,
 }
 
 impl Mux {
     pub(super) const fn new() -> Self {
-        Self { state: MuxState::Detached, wait_while: None, began_ns: 0 }
+        Self { state: MuxState::Detached, wait_while: None }
     }
 
     /// Acts on `wait_while_timer`.
@@ -39,22 +37,12 @@ impl Mux {
     pub(super) fn has_waited(&self) -> bool {
         self.state == MuxState::Waiting && self.wait_while.is_none()
     }
-
-    /// Whether others that begin to wait again and again must not hold it up any longer.
-    pub(super) const fn has_waited_twice(&self, now_ns: u64) -> bool {
-        now_ns >= self.twice_ns()
-    }
-
-    /// When [`Mux::has_waited_twice`] becomes true.
-    pub(super) const fn twice_ns(&self) -> u64 {
-        self.began_ns.saturating_add(2 * AGGREGATE_WAIT_NS)
-    }
 }
 
 /// What the aggregator says to a port.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clearance {
-    /// `Ready`: those that wait may attach.
+    /// `Ready`, and the port itself has waited: it may attach.
     pub(super) ready: bool,
     /// Enough ports are attached at both ends for `min-links`.
     pub(super) enough: bool,
@@ -64,12 +52,10 @@ impl Port {
     /// Moves as far as it goes. True when it has moved.
     pub(super) fn step_mux(&mut self, now_ns: u64, clearance: Clearance) -> bool {
         let before = self.mux.state;
-        // Each state is passed at most once, but WAITING, where the machine then stays.
+        // It ends: what leads up needs SELECTED, what leads down its contrary, and nobody who has
+        // just begun to wait is ready.
         while let Some(next) = self.next_mux_state(clearance) {
             self.enter_mux_state(now_ns, next);
-            if next == MuxState::Waiting {
-                break;
-            }
         }
         self.mux.state != before
     }
@@ -96,7 +82,6 @@ impl Port {
         self.mux.state = state;
         if matches!(state, MuxState::Waiting) {
             self.mux.wait_while = timers::after(now_ns, AGGREGATE_WAIT_NS);
-            self.mux.began_ns = now_ns;
         } else {
             self.mux.wait_while = None;
             self.ntt = true;

@@ -11,7 +11,8 @@
 //!   with the lower id: port priority, then port number. A port does not displace one that is
 //!   attached before it could be attached itself; and one whose partner is silent goes last.
 //! * **Min-links.** With fewer ports that hear the partner, all of them are standby: not in sync,
-//!   so that the partner does not send by them.
+//!   so that the partner does not send by them. With none at all there is nobody to be told, and
+//!   they stay selected for the short while until the partner is forgotten or heard again.
 //! * **Fallback.** Without `suspend_individual`, and while no partner is known on any port, the
 //!   first port by rank and number is selected alone, the rest are standby.
 //!
@@ -67,12 +68,10 @@ impl Group {
         };
         candidates.sort_unstable();
         self.is_fallback = may_fall_back && !candidates.is_empty();
-        let room = if self.is_fallback {
-            1
-        } else if self.able() >= self.min_links {
-            self.max_bundle
-        } else {
-            0
+        let room = match self.heard() {
+            _ if self.is_fallback => 1,
+            heard if 0 < heard && heard < self.min_links => 0,
+            _ => self.max_bundle,
         };
         let mut has_changed = false;
         for (at, port) in self.ports.iter_mut().enumerate() {
