@@ -2,7 +2,7 @@
 //! away by themselves, and no core is burnt.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -12,6 +12,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tests::wait::{SOON, wait_for_ok};
 
 use crate::rig::{HOST, Rig};
+use crate::rubbish;
 use crate::sockets::{Target, assert_served};
 
 /// Connections at once, more than any daemon here can hold.
@@ -25,6 +26,10 @@ const DATAPLANE_DESCRIPTORS: u64 = 128;
 
 /// When all silent connections are gone: ten seconds, and time for a busy machine.
 const GONE_IN: Duration = Duration::from_secs(20);
+
+/// When a peer that answers no ping is gone: one ping after ten seconds, ten seconds for its answer,
+/// and time for a busy machine.
+const DEAD_IN: Duration = Duration::from_secs(30);
 
 /// How long a daemon is watched that cannot accept.
 const WATCHED: Duration = Duration::from_secs(2);
@@ -120,6 +125,26 @@ fn a_dataplane_with_few_descriptors_serves_among_silent_connections() {
     let pid = rig.weft.dataplane(HOST).expect("a dataplane").pid();
     assert_survives_silence(&rig, &Target::Unix(rig.weft.dataplane_socket(HOST)), pid);
     rig.assert_reachable();
+}
+
+/// A peer that is gone without a word: nobody answers the pings. The dataplane's session goes on.
+#[test]
+fn who_has_begun_and_does_not_answer_is_dropped() {
+    let rig = Rig::start();
+    let sockets = [rig.weft.admin_socket(), rig.weft.dataplane_socket(HOST)].map(Target::Unix);
+    let targets = [Target::dataplane_port(&rig)].into_iter().chain(sockets);
+    let begin = |target: Target| {
+        let mut connection = connect_silent(&target, &rig);
+        connection.write_all(&rubbish::greeting()).expect("room for a greeting");
+        connection
+    };
+    let mut begun: Vec<File> = targets.map(begin).collect();
+    wait_for_ok("dead peers to be dropped", DEAD_IN, || {
+        begun.retain_mut(|connection| !is_closed(connection));
+        if begun.is_empty() { Ok(()) } else { Err(format!("{} are open", begun.len())) }
+    })
+    .expect("they are dropped");
+    assert_served(&rig, "after dead peers");
 }
 
 /// Should descriptors run out all the same, for another reason.

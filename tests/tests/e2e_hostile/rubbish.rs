@@ -20,6 +20,11 @@ const END_HEADERS: u8 = 4;
 /// How often a frame that costs nothing is repeated.
 const FLOOD: u32 = 3_000;
 
+/// What a client has said when it has begun, and wants nothing yet.
+pub(crate) fn greeting() -> Vec<u8> {
+    after_preface(&[])
+}
+
 /// One frame.
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let len = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
