@@ -25,10 +25,12 @@ use proto::{DropReason, MacAddr, PortId, VlanId};
 use tracing::{debug, error, warn};
 
 use crate::agent::chassis::{Chassis as ChassisTrait, Close, Device, DeviceError, Opened};
+use crate::control_plane::{self, ControlPlane};
 use crate::core::counters::{PortTotals, TrafficTotals};
 use crate::core::{Counters, TeamState, View};
+use crate::notice::Notice;
 use crate::publish::Publisher;
-use crate::worker::{Command, Exchange, Notice, Setup, Worker};
+use crate::worker::{Command, Exchange, Setup, Worker};
 
 /// Orders that may wait for a worker. It obeys once a round, so this is never full for long.
 const COMMANDS_MAX: usize = 1024;
@@ -96,6 +98,7 @@ pub struct Chassis {
     hands: Vec<Hand>,
     publisher: Publisher,
     view: Arc<View>,
+    control_plane: ControlPlane,
     open: BTreeMap<PortId, OpenPort>,
     /// What the XDP programs of closed ports have dropped, so that totals never go back.
     past_kernel_drops: BTreeMap<PortId, KernelDrops>,
@@ -163,6 +166,7 @@ impl Chassis {
             hands,
             publisher,
             view,
+            control_plane: ControlPlane::start(notices)?,
             open: BTreeMap::new(),
             past_kernel_drops: BTreeMap::new(),
             size,
@@ -342,6 +346,18 @@ impl ChassisTrait for Chassis {
         if let Some(port) = self.open.get(&slot) {
             self.order(port.worker, Command::Inject(slot, frame.to_vec()));
         }
+    }
+
+    fn configure_control_plane(&mut self, settings: control_plane::Settings) {
+        self.control_plane.configure(settings);
+    }
+
+    fn control_link(&mut self, nic: u8, up: bool) {
+        self.control_plane.link(nic, up);
+    }
+
+    fn seen(&self) -> Arc<control_plane::Seen> {
+        self.control_plane.seen()
     }
 
     fn totals(&self, slot: PortId) -> PortTotals {

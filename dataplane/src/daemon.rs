@@ -13,7 +13,8 @@ use crate::agent::local::{Socket, SocketError};
 use crate::agent::{self, Cache, Control, Event, Settings};
 use crate::chassis::{Chassis, Size, StartError};
 use crate::links;
-use crate::worker::{Notice, WORKERS_MAX};
+use crate::notice::Notice;
+use crate::worker::WORKERS_MAX;
 
 /// Events that may wait for the control thread: a burst of attaches and link changes.
 const EVENTS_MAX: usize = 4096;
@@ -163,6 +164,7 @@ fn relay_notices(notices: &Receiver<Notice>, events: &Sender<Event>) {
             }
             Notice::BpduGuard { port } => Event::BpduGuard { port },
             Notice::AclLog(matched) => Event::AclLog(matched),
+            Notice::Member(change) => Event::Member(change),
         };
         if events.send(event).is_err() {
             return;

@@ -2,24 +2,22 @@
 //!
 //! All or nothing: whatever is wrong is told to the supervisor, and the last good state stays.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use policy::ids::StableIds;
 use policy::{HostIntent, Problem, Snapshot};
+use proto::Revision;
 use proto::rpc::switch;
-use proto::{PortId, Revision};
 use tracing::{info, warn};
 
-use super::announce::{self, Repeat};
-use super::attach::DeviceState;
 use super::cache::Saved;
 use super::chassis::Chassis;
 use super::control::Control;
 use super::decode;
+use super::report::unix_time_ns;
 use super::uplink::UplinkState;
-use crate::core::{Links, View, pinning};
+use crate::core::{View, pinning};
 
 impl<C: Chassis> Control<C> {
     /// The supervisor pushed a state.
@@ -114,6 +112,7 @@ impl<C: Chassis> Control<C> {
         let Some(nic) = uplinks.find(|(_, u)| u.ifname == ifname).map(|(nic, _)| *nic) else {
             return;
         };
+        self.chassis.control_link(nic, up);
         self.resize_uplink(nic, mtu_bytes);
         let Some(uplink) = self.uplinks.get_mut(&nic) else { return };
         if uplink.carrier == up {
@@ -123,6 +122,7 @@ impl<C: Chassis> Control<C> {
             return;
         }
         uplink.carrier = up;
+        uplink.changed_unix_ns = unix_time_ns();
         if up && let UplinkState::Closed { retry, .. } = &mut uplink.state {
             *retry = Instant::now();
         }
@@ -144,61 +144,24 @@ impl<C: Chassis> Control<C> {
         }
     }
 
-    /// The ports whose device is open and has carrier.
-    fn links(&self) -> Links {
-        let vethernets = self
-            .attachments
-            .values()
-            .filter(|a| matches!(a.device, DeviceState::Open { .. }))
-            .map(|a| a.slot);
-        let uplinks =
-            self.uplinks.values().filter(|u| u.is_open() && u.carrier).filter_map(|u| u.slot());
-        vethernets.chain(uplinks).collect()
-    }
-
     /// Makes the workers forward by the snapshot and by teaming as it is now, and announces the
     /// addresses that have moved.
     fn publish(&mut self) {
         let now_ns = self.chassis.now_ns();
-        let before = self.team.clone();
-        let (team, moved) = pinning::compute(&self.snapshot, &self.links(), &before, now_ns);
+        let (before, links) = (self.team.clone(), self.links());
+        let (team, moved) = pinning::compute(&self.snapshot, &links, &before, now_ns);
         self.team = Arc::new(team);
         let view = View { snapshot: self.snapshot.clone(), team: self.team.clone() };
         self.chassis.publish(Arc::new(view));
         self.report_soon = true;
-        let mut told: BTreeSet<PortId> = BTreeSet::new();
-        for repin in moved {
-            let Some(uplink) = repin.to else { continue };
-            if !told.insert(repin.port) {
-                continue;
-            }
-            self.announce(repin.port, uplink);
-            self.repeats.push(Repeat::new(repin.port, uplink));
-            if repin.from.is_some() {
-                let (port, uplink) = (self.port_name(repin.port), self.port_name(uplink));
-                self.event("notice", &port, "repinned", format!("{port} now sends by {uplink}"));
-            }
-        }
+        self.moved(&moved, self.began);
     }
 
-    /// Tells the physical network that the addresses of `port` are behind `uplink`.
-    fn announce(&mut self, port: PortId, uplink: PortId) {
-        for (mac, vlan) in announce::announcements(&self.snapshot, port, uplink) {
-            self.chassis.inject(uplink, &announce::frame(mac, vlan));
-        }
-    }
-
-    /// Tells it again what was told a moment ago, as long as it is still so: one lost frame must
-    /// not leave an address behind a dead link.
-    pub(super) fn repeat_announcements(&mut self) {
-        for mut repeat in std::mem::take(&mut self.repeats) {
-            if self.team.pinned_member(repeat.port) != Some(repeat.uplink) {
-                continue;
-            }
-            self.announce(repeat.port, repeat.uplink);
-            if repeat.next() {
-                self.repeats.push(repeat);
-            }
+    /// Sends what is to be told of addresses that have moved.
+    pub(super) fn announce(&mut self) {
+        let due = self.announcer.due(&self.snapshot, |_| Vec::new(), Instant::now());
+        for announcement in due {
+            self.chassis.inject(announcement.uplink, &announcement.frame);
         }
     }
 }

@@ -41,6 +41,13 @@ pub(super) struct Attachment {
     pub(super) device: DeviceState,
 }
 
+impl Attachment {
+    /// Whether frames pass.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.device, DeviceState::Open { .. })
+    }
+}
+
 /// Where its device stands.
 #[derive(Debug)]
 pub(super) enum DeviceState {

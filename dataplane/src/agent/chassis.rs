@@ -9,6 +9,7 @@ use std::sync::Arc;
 use proto::rpc::local;
 use proto::{MacAddr, PortId};
 
+use crate::control_plane;
 use crate::core::View;
 use crate::core::counters::PortTotals;
 
@@ -86,6 +87,15 @@ pub trait Chassis: fmt::Debug {
 
     /// Sends a frame of the switch itself out of a port, past the forwarding core.
     fn inject(&mut self, slot: PortId, frame: &[u8]);
+
+    /// Says on which uplinks LACP, LLDP and CDP are to be spoken.
+    fn configure_control_plane(&mut self, settings: control_plane::Settings);
+
+    /// The netdev of an uplink has carrier, or has lost it.
+    fn control_link(&mut self, nic: u8, up: bool);
+
+    /// What is known of partners and neighbours.
+    fn seen(&self) -> Arc<control_plane::Seen>;
 
     /// The counters of a slot, summed over the workers.
     fn totals(&self, slot: PortId) -> PortTotals;

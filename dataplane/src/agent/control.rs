@@ -22,13 +22,16 @@ use proto::{HostId, ModuleId, PortId, Revision, Term};
 use tracing::{info, warn};
 
 use super::acl_log::LogBudget;
-use super::announce::Repeat;
+use super::announce::Announcer;
 use super::attach::{Attachment, Waiting};
 use super::cache::Cache;
 use super::chassis::{Chassis, Close};
 use super::event::{Event, SessionSender};
+use super::pins::Moves;
 use super::uplink::Uplink;
+use crate::control_plane;
 use crate::core::TeamState;
+use crate::core::hold_down::HoldDown;
 
 /// How often counters are reported and waits are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -77,7 +80,14 @@ pub struct Control<C> {
     pub(super) waiting: Vec<Waiting>,
     pub(super) next_request: u64,
     pub(super) log_budget: LogBudget,
-    pub(super) repeats: Vec<Repeat>,
+    pub(super) announcer: Announcer,
+    /// By the name of the vEthernet.
+    pub(super) moves: BTreeMap<String, Moves>,
+    pub(super) hold_down: HoldDown,
+    /// When the event that is being handled came.
+    pub(super) began: Instant,
+    /// What the control plane was told last.
+    pub(super) plane: Option<control_plane::Settings>,
     /// Something changed that the supervisor shows: it is told at the next tick.
     pub(super) report_soon: bool,
 }
@@ -118,7 +128,11 @@ impl<C: Chassis> Control<C> {
             waiting: Vec::new(),
             next_request: 1,
             log_budget: LogBudget::new(Instant::now()),
-            repeats: Vec::new(),
+            announcer: Announcer::new(Instant::now()),
+            moves: BTreeMap::new(),
+            hold_down: HoldDown::default(),
+            began: Instant::now(),
+            plane: None,
             report_soon: false,
         };
         control.restore_attachments(attachments);
@@ -138,11 +152,14 @@ impl<C: Chassis> Control<C> {
             match events.recv_deadline(next_tick) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(event) => self.handle(event),
-                Err(RecvTimeoutError::Timeout) => {
-                    next_tick = Instant::now() + TICK;
-                    ticks = ticks.wrapping_add(1);
-                    self.tick(ticks.is_multiple_of(REPORT_TICKS));
-                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            // Also when events keep coming.
+            let now = Instant::now();
+            if now >= next_tick {
+                next_tick = now + TICK;
+                ticks = ticks.wrapping_add(1);
+                self.tick(ticks.is_multiple_of(REPORT_TICKS));
             }
         }
         self.release_devices();
@@ -150,6 +167,7 @@ impl<C: Chassis> Control<C> {
 
     /// One event.
     pub fn handle(&mut self, event: Event) {
+        self.began = Instant::now();
         match event {
             Event::SessionUp { supervisor, sender } => {
                 info!(supervisor, "session up");
@@ -167,6 +185,7 @@ impl<C: Chassis> Control<C> {
             Event::PortGone { port, reason } => self.port_gone(port, &reason),
             Event::BpduGuard { port } => self.bpdu_guard(port),
             Event::Link { ifname, up, mtu_bytes } => self.link(&ifname, up, mtu_bytes),
+            Event::Member(change) => self.member(&change),
             Event::AclLog(matched) => self.acl_log(&matched),
             Event::Stop => {}
         }
@@ -174,11 +193,12 @@ impl<C: Chassis> Control<C> {
 
     /// Time passed: waits may be over, devices may be back, and the supervisor wants counters.
     pub fn tick(&mut self, report: bool) {
+        self.began = Instant::now();
         self.expire_waiting(Instant::now());
         self.release_stranded();
         self.reopen_devices();
         self.refresh_team();
-        self.repeat_announcements();
+        self.announce();
         if self.report_soon || report {
             self.report();
         }

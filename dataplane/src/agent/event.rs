@@ -10,6 +10,7 @@ use proto::rpc::{local, switch};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::trace::Direction;
+use crate::lacp;
 
 /// Where messages to the supervisor go while a session lasts.
 pub type SessionSender = mpsc::Sender<switch::FromDataplane>;
@@ -96,6 +97,8 @@ pub enum Event {
     },
     /// A rule with `log` matched.
     AclLog(Box<AclMatch>),
+    /// A member of a port-channel stands differently.
+    Member(lacp::Change),
     /// The process shall end.
     Stop,
 }
@@ -115,6 +118,7 @@ impl fmt::Debug for Event {
                 write!(f, "Link({ifname}, {up}, {mtu_bytes:?})")
             }
             Self::AclLog(matched) => write!(f, "AclLog({matched:?})"),
+            Self::Member(change) => write!(f, "Member({change:?})"),
             Self::Stop => f.write_str("Stop"),
         }
     }

@@ -17,7 +17,10 @@ mod acl_log;
 mod announce;
 mod apply;
 mod attach;
-mod report;
+mod pins;
+pub(crate) mod report;
+mod report_teaming;
+mod teaming;
 mod uplink;
 
 pub use cache::Cache;

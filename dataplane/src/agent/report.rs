@@ -15,7 +15,7 @@ use super::uplink::{Uplink, UplinkState};
 use crate::core::counters::PortTotals;
 
 /// What this build can do, for supervisors that know more.
-const CAPABILITIES: [&str; 4] = ["afxdp", "tap", "delta", "mac-pinning"];
+const CAPABILITIES: [&str; 5] = ["afxdp", "tap", "delta", "mac-pinning", "lacp"];
 
 impl<C: Chassis> Control<C> {
     /// Who we are, what we forward by, what is plugged in.
@@ -83,7 +83,10 @@ impl<C: Chassis> Control<C> {
             attachments: self.plugged(),
             nics: self.nics(),
             revision: self.revision.get(),
-            ..switch::Counters::default()
+            channels: self.channels(),
+            pins: self.pins(),
+            neighbors: Vec::new(),
+            announcements: self.announcer.sent(),
         }
     }
 
@@ -128,7 +131,7 @@ impl<C: Chassis> Control<C> {
     }
 
     /// Whether the device of a slot passes frames, and why not.
-    fn link_state(&self, slot: PortId) -> (bool, String) {
+    pub(super) fn link_state(&self, slot: PortId) -> (bool, String) {
         if let Some(attachment) = self.attachments.values().find(|a| a.slot == slot) {
             return match &attachment.device {
                 DeviceState::Open { .. } => (true, String::new()),
@@ -169,6 +172,7 @@ impl<C: Chassis> Control<C> {
             headless: !self.is_online(),
             supervisor: self.settings.supervisor.clone(),
             memory: Some(self.chassis.memory()),
+            announcements: self.announcer.sent(),
             ..Default::default()
         };
         let mut slots: BTreeMap<PortId, Option<&Attachment>> =
@@ -229,7 +233,7 @@ fn drops<T>(counts: &[u64; DropReason::COUNT], make: impl Fn(String, u64) -> T) 
 }
 
 /// Wall-clock time; 0 when the clock stands before 1970.
-pub(super) fn unix_time_ns() -> u64 {
+pub(crate) fn unix_time_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

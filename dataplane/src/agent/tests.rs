@@ -13,6 +13,7 @@ use super::cache::Cache;
 use super::chassis::{Chassis, Close, Device, DeviceError, Opened};
 use super::control::{Control, Settings};
 use super::event::{Event, Refusal};
+use crate::control_plane;
 use crate::core::View;
 use crate::core::counters::PortTotals;
 
@@ -23,6 +24,9 @@ mod links;
 struct Record {
     open: BTreeMap<PortId, Device>,
     opened: usize,
+    control_plane: Option<control_plane::Settings>,
+    control_links: BTreeMap<u8, bool>,
+    seen: Arc<control_plane::Seen>,
     unplugged: Vec<PortId>,
     removed: Vec<Device>,
     stranded: Vec<PortId>,
@@ -74,6 +78,18 @@ impl Chassis for FakeChassis {
 
     fn inject(&mut self, slot: PortId, frame: &[u8]) {
         self.record().injected.push((slot, frame.to_vec()));
+    }
+
+    fn configure_control_plane(&mut self, settings: control_plane::Settings) {
+        self.record().control_plane = Some(settings);
+    }
+
+    fn control_link(&mut self, nic: u8, up: bool) {
+        self.record().control_links.insert(nic, up);
+    }
+
+    fn seen(&self) -> Arc<control_plane::Seen> {
+        Arc::clone(&self.record().seen)
     }
 
     fn totals(&self, _slot: PortId) -> PortTotals {

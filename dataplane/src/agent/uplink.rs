@@ -22,6 +22,8 @@ pub(super) struct Uplink {
     pub(super) carrier: bool,
     /// MTU of the netdev, which is its owner's to set; `None`: not heard of.
     pub(super) mtu_bytes: Option<u32>,
+    /// When its carrier came or went last, in wall-clock time; 0: never.
+    pub(super) changed_unix_ns: u64,
 }
 
 /// Where a NIC stands.
@@ -47,6 +49,7 @@ impl Uplink {
             state: UplinkState::Unused,
             carrier: false,
             mtu_bytes: None,
+            changed_unix_ns: 0,
         }
     }
 
@@ -96,6 +99,7 @@ impl<C: Chassis> Control<C> {
         for wanted in wanted {
             self.open_uplink(&wanted);
         }
+        self.configure_control_plane();
     }
 
     fn open_uplink(&mut self, wanted: &Wanted) {
@@ -147,5 +151,6 @@ impl<C: Chassis> Control<C> {
             let retry = Instant::now() + REOPEN_WAIT;
             uplink.state = UplinkState::Closed { slot, reason: why.to_owned(), retry };
         }
+        self.configure_control_plane();
     }
 }

@@ -31,6 +31,7 @@ use self::ports::Ports;
 use crate::agent::event::AclMatch;
 use crate::core::counters::Cast;
 use crate::core::{self, Batch, Event, NoTrace, State};
+use crate::notice::Notice;
 use crate::publish::Subscriber;
 
 /// Rounds of busy ports between two looks for ports that have woken up.
@@ -50,25 +51,6 @@ pub enum Command {
     Inject(PortId, Vec<u8>),
     /// End.
     Stop,
-}
-
-/// What a worker tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// A port's device is gone; the worker has dropped the port.
-    PortGone {
-        /// The port.
-        port: PortId,
-        /// What the device said.
-        reason: PortGone,
-    },
-    /// A vEthernet with BPDU guard sent a BPDU.
-    BpduGuard {
-        /// The port.
-        port: PortId,
-    },
-    /// A rule with `log` matched; some matches are left out when there are many.
-    AclLog(Box<AclMatch>),
 }
 
 /// What a worker is made of.

@@ -1,0 +1,227 @@
+//! The loop: obey, hear, let time pass, send, tell, wait.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use crossbeam::channel::{Receiver, Sender, TryRecvError};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
+use proto::MacAddr;
+use proto::frame::ControlKind;
+use proto::frame::lacp::SystemId;
+use tracing::error;
+
+use super::nic::Nic;
+use super::{Command, NicSettings, Seen, Settings};
+use crate::agent::report::unix_time_ns;
+use crate::lacp::{Lacp, PortConfig};
+use crate::notice::Notice;
+
+/// Longest sleep, so that a clock that jumps costs little.
+const SLEEP_MAX_MS: u64 = 1_000;
+/// Rounds of hearing before time passes: a flood of control frames must not stop the timers.
+const ROUNDS_MAX: usize = 8;
+
+/// Everything that the thread owns.
+pub(super) struct Speaker {
+    commands: Receiver<Command>,
+    wake: Arc<EventFd>,
+    notices: Sender<Notice>,
+    seen: Arc<ArcSwap<Seen>>,
+    clock: Instant,
+    system: SystemId,
+    nics: BTreeMap<u8, Nic>,
+    lacp: Lacp,
+}
+
+impl Speaker {
+    pub(super) fn new(
+        commands: Receiver<Command>,
+        wake: Arc<EventFd>,
+        notices: Sender<Notice>,
+        seen: Arc<ArcSwap<Seen>>,
+        clock: Instant,
+    ) -> Self {
+        let system = SystemId { priority: 0, mac: MacAddr::ZERO };
+        let (nics, lacp) = (BTreeMap::new(), Lacp::new(system));
+        Self { commands, wake, notices, seen, clock, system, nics, lacp }
+    }
+
+    /// Until it is told to stop.
+    pub(super) fn run(mut self) {
+        while self.obey() {
+            self.open();
+            self.hear();
+            self.lacp.poll(self.now_ns());
+            self.send();
+            self.tell();
+            if let Err(e) = self.wait() {
+                error!("the control plane cannot wait: {e}");
+                return;
+            }
+        }
+        // Every partner is told, and re-teams at once.
+        self.lacp.configure(self.now_ns(), self.system, &[]);
+        self.send();
+    }
+
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes the orders that wait; false when there will be no more.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Configure(settings)) => self.configure(settings),
+                Ok(Command::Link { nic, up }) => self.link(nic, up),
+                Err(TryRecvError::Empty) => return true,
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn configure(&mut self, settings: Settings) {
+        // First those that go, while their sockets are open: their partners are to be told.
+        let stays = |nic: &u8| settings.nics.iter().any(|of| of.nic == *nic);
+        let mut old = std::mem::take(&mut self.nics);
+        self.system = settings.system;
+        self.lacp.configure(self.now_ns(), self.system, &ports(&settings.nics, &old));
+        let now_ns = self.now_ns();
+        for transmit in self.lacp.take_transmits() {
+            if let Some(nic) = old.get_mut(&transmit.nic) {
+                nic.send(&transmit.frame, now_ns);
+            }
+        }
+        old.retain(|nic, _| stays(nic));
+        for of in settings.nics {
+            let number = of.nic;
+            let nic = match old.remove(&number) {
+                Some(mut nic) if nic.settings.ifname == of.ifname => {
+                    nic.settings = of;
+                    nic
+                }
+                before => {
+                    let mut nic = Nic::new(of);
+                    nic.carrier = before.is_some_and(|before| before.carrier);
+                    nic
+                }
+            };
+            self.nics.insert(number, nic);
+        }
+    }
+
+    fn link(&mut self, nic: u8, up: bool) {
+        if let Some(nic) = self.nics.get_mut(&nic) {
+            nic.set_carrier(up);
+        }
+        self.lacp.link(self.now_ns(), nic, up);
+    }
+
+    /// Opens the sockets that can be had; the address of a new one may be another.
+    fn open(&mut self) {
+        let now_ns = self.now_ns();
+        let opened =
+            self.nics.values_mut().filter_map(|nic| nic.open(now_ns).then_some(())).count();
+        if opened > 0 {
+            let settings: Vec<NicSettings> =
+                self.nics.values().map(|nic| nic.settings.clone()).collect();
+            self.lacp.configure(now_ns, self.system, &ports(&settings, &self.nics));
+        }
+    }
+
+    /// Takes the frames that wait. All of them before time passes, so that a late thread takes no
+    /// partner for lost whose LACPDUs are there.
+    fn hear(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            let now_ns = self.now_ns();
+            let mut is_more = false;
+            for (number, nic) in &mut self.nics {
+                let lacp = &mut self.lacp;
+                is_more |= nic.hear(now_ns, |frame| {
+                    if kind(frame) == ControlKind::Slow {
+                        lacp.receive(now_ns, *number, frame);
+                    }
+                });
+            }
+            if !is_more {
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        let now_ns = self.now_ns();
+        for transmit in self.lacp.take_transmits() {
+            if let Some(nic) = self.nics.get_mut(&transmit.nic) {
+                nic.send(&transmit.frame, now_ns);
+            }
+        }
+    }
+
+    /// Shows how things stand, then tells what has changed: who hears of it finds it there.
+    fn tell(&mut self) {
+        let changes: Vec<_> = self.lacp.take_changes().collect();
+        self.seen.store(Arc::new(Seen {
+            groups: self.lacp.groups().collect(),
+            ports: self.lacp.port_statuses().collect(),
+            epoch_unix_ns: unix_time_ns().saturating_sub(self.now_ns()),
+        }));
+        for change in changes {
+            // The control thread looks at every tick as well, so one that is lost is only late.
+            self.notices.try_send(Notice::Member(change)).ok();
+        }
+    }
+
+    /// Sleeps until a frame comes, an order, or the next deadline.
+    fn wait(&self) -> nix::Result<()> {
+        let lacp = self.lacp.next_deadline_ns();
+        let deadlines = self.nics.values().filter_map(Nic::deadline_ns).chain(lacp);
+        let left_ns = deadlines.min().map_or(u64::MAX, |at| at.saturating_sub(self.now_ns()));
+        let left_ms = left_ns.div_ceil(1_000_000).min(SLEEP_MAX_MS);
+        let timeout = PollTimeout::try_from(left_ms).unwrap_or(PollTimeout::ZERO);
+        let sockets = self.nics.values().filter_map(Nic::fd);
+        let mut fds: Vec<PollFd<'_>> = std::iter::once(self.wake.as_fd())
+            .chain(sockets)
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(e) => return Err(e),
+        }
+        // Empty when nobody called.
+        self.wake.read().ok();
+        Ok(())
+    }
+}
+
+/// What kind of control frame this is; runts are none.
+fn kind(frame: &[u8]) -> ControlKind {
+    proto::frame::parse(frame).map_or(ControlKind::None, |key| key.control_kind(frame))
+}
+
+/// The ports of all port-channels with LACP whose sockets have been opened.
+fn ports(settings: &[NicSettings], nics: &BTreeMap<u8, Nic>) -> Vec<PortConfig> {
+    let port = |of: &NicSettings| {
+        let (lacp, mac) = (of.lacp?, nics.get(&of.nic)?.mac()?);
+        let channel = lacp.channel;
+        Some(PortConfig {
+            nic: of.nic,
+            key: u16::from(channel.number),
+            mac,
+            admin_up: lacp.admin_up,
+            active: channel.mode == policy::teaming::ChannelMode::Active,
+            rate: channel.lacp_rate,
+            port_priority: channel.lacp_port_priority,
+            min_links: channel.min_links,
+            max_bundle: channel.max_bundle,
+            suspend_individual: channel.suspend_individual,
+            rank: channel.rank,
+        })
+    };
+    settings.iter().filter_map(port).collect()
+}
