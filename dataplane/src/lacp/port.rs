@@ -177,7 +177,7 @@ impl Port {
     /// of its aggregator at once. It may be one above the limit of the transmit machine, since
     /// there is no later moment for it.
     pub(super) fn farewell(&mut self) -> Option<[u8; FRAME_LEN]> {
-        if !self.is_enabled() || self.periodic.state == PeriodicState::NoPeriodic {
+        if self.periodic.state == PeriodicState::NoPeriodic {
             return None;
         }
         let attached = [PortState::SYNCHRONIZATION, PortState::COLLECTING, PortState::DISTRIBUTING];

@@ -45,6 +45,19 @@ fn receive_times_out_by_the_rate_that_this_side_asks_for() {
 }
 
 #[test]
+fn a_partner_that_falls_silent_is_asked_every_second() {
+    let mut bench = Bench::new(&configs(1..=1));
+    bench.converge(1..=1);
+    let slow = PortInfo { state: PortState::new(0x3d), ..partner(1) };
+    bench.receive(1, Lacpdu { actor: slow, ..bench.in_sync(1) });
+    assert_eq!(bench.status(1).periodic, PeriodicState::SlowPeriodic);
+    bench.run(3 * S);
+    assert_eq!(bench.status(1).receive, ReceiveState::Expired);
+    assert_eq!(bench.status(1).periodic, PeriodicState::FastPeriodic);
+    assert!(bench.sent.last().unwrap().1.partner.state.has(PortState::SHORT_TIMEOUT));
+}
+
+#[test]
 fn receive_from_expired_goes_on_where_it_was() {
     let mut bench = Bench::new(&configs(1..=1));
     bench.converge(1..=1);
@@ -217,7 +230,8 @@ fn periodic_is_silent_while_both_are_passive() {
 
 #[test]
 fn transmit_tells_a_partner_that_sees_this_side_wrongly() {
-    let spoils: [(fn(&mut PortInfo), bool); 8] = [
+    type Spoil = fn(&mut PortInfo);
+    let spoils: [(Spoil, bool); 8] = [
         (|p| p.key = 99, true),
         (|p| p.port = 99, true),
         (|p| p.state = p.state.with(PortState::ACTIVITY, false), true),

@@ -299,7 +299,9 @@ proptest! {
                 Trouble::Link(nic, up) => lab.set_link(nic, up),
                 Trouble::Lose(nic, true, of_256) => lab.lose(nic, Side::A, of_256),
                 Trouble::Lose(nic, false, of_256) => lab.lose(nic, Side::B, of_256),
-                Trouble::Delay(nic, delay_ns) => lab.cables[usize::from(nic) - 1].delay_ns = delay_ns,
+                Trouble::Delay(nic, delay_ns) => {
+                    lab.cables[usize::from(nic) - 1].delay_ns = delay_ns;
+                }
                 Trouble::Restart(true) => lab.restart(Side::A, &plans[0].ports()),
                 Trouble::Restart(false) => lab.restart(Side::B, &plans[1].ports()),
                 Trouble::Time(time_ns) => lab.run(time_ns),
@@ -316,7 +318,8 @@ proptest! {
         let sane: Vec<(u8, u8)> =
             cables.iter().zip(&up).filter(|(_, up)| **up).map(|(cable, _)| *cable).collect();
         let expected = expected(&plans, &sane);
-        prop_assert_eq!([Side::A, Side::B].map(|side| carrying(&lab, side)), expected, "{}", lab.flags());
+        let carrying = [Side::A, Side::B].map(|side| carrying(&lab, side));
+        prop_assert_eq!(carrying, expected, "{}", lab.flags());
         lab.changes.iter_mut().for_each(Vec::clear);
         lab.run(200 * S);
         prop_assert!(lab.changes.iter().all(Vec::is_empty), "{:?}", lab.changes);

@@ -72,6 +72,25 @@ fn a_partner_that_is_bound_stays_until_its_members_leave() {
 }
 
 #[test]
+fn of_two_partners_with_as_many_members_the_first_one_that_spoke_is_bound() {
+    let mut bench = Bench::new(&configs(1..=2));
+    bench.receive(2, bench.in_sync(2));
+    for _ in 0..6 {
+        bench.receive(1, with(&bench, 1, |p| p.key = 8));
+        bench.receive(2, bench.in_sync(2));
+        bench.run(S / 2);
+    }
+    assert_eq!(bench.flags(1..=2), "sP");
+    // The first one falls silent: the second one need not wait until it is forgotten.
+    for _ in 0..10 {
+        bench.receive(1, with(&bench, 1, |p| p.key = 8));
+        bench.run(S / 2);
+    }
+    assert_eq!(bench.status(2).receive, ReceiveState::Expired);
+    assert_eq!(bench.flags(1..=2), "Ps");
+}
+
+#[test]
 fn of_two_partners_the_one_with_min_links_is_bound() {
     let ports: Vec<_> = (1..=3).map(|nic| PortConfig { min_links: 2, ..config(nic) }).collect();
     let mut bench = Bench::new(&ports);
@@ -289,9 +308,26 @@ fn settings_that_do_not_concern_the_partner_do_not_flap() {
     bench.run(S);
     assert_eq!(bench.flags(1..=3), "PPP");
     assert!(bench.changes.iter().all(|change| change.nic == 9), "{:?}", bench.changes);
-    // The partner may go on at the fast rate until it hears of the slow one, or go slow at once.
+    // The partner goes slow at once.
     bench.run(60 * S);
     assert_eq!(bench.flags(1..=3), "PPP");
+    // The partner goes on slowly, since it has not heard that it is to be fast.
+    bench.speak(1..=3, S);
+    let start_ns = bench.now_ns;
+    bench.configure(&configs(1..=3));
+    bench.run_to(start_ns + 90 * S - 1);
+    assert_eq!(bench.flags(1..=3), "PPP");
+}
+
+#[test]
+fn a_new_rate_is_told_at_once() {
+    let mut bench = Bench::new(&configs(1..=1));
+    bench.converge(1..=1);
+    bench.run(S + S / 2);
+    bench.sent.clear();
+    bench.configure(&[PortConfig { rate: LacpRate::Normal, ..config(1) }]);
+    assert_eq!(bench.sent.len(), 1);
+    assert!(!bench.sent[0].1.actor.state.has(PortState::SHORT_TIMEOUT));
 }
 
 #[test]
@@ -328,6 +364,15 @@ fn a_port_that_is_removed_or_shut_down_says_goodbye() {
     assert!(bench.sent.iter().all(|(nic, _)| *nic == 1));
     bench.receive(2, bench.in_sync(2));
     assert_eq!(bench.status(2).receive, ReceiveState::PortDisabled);
+}
+
+#[test]
+fn a_port_that_has_not_spoken_says_no_goodbye() {
+    let mut bench = Bench::new(&[PortConfig { active: false, ..config(1) }, config(2)]);
+    bench.link(2, false);
+    bench.sent.clear();
+    bench.configure(&[]);
+    assert_eq!(bench.sent, []);
 }
 
 #[test]
@@ -368,8 +413,10 @@ fn links_may_be_known_before_ports_and_odd_settings_are_taken() {
     assert_eq!(lacp.port_statuses().map(|port| port.nic).collect::<Vec<_>>(), [0, 1, 255]);
     let news: Vec<_> = lacp.take_changes().collect();
     assert!(news.iter().take(3).all(|change| change.before.is_none()));
+    assert_eq!(lacp.next_deadline_ns(), Some(6 + S));
     // Time that runs backwards counts as no time.
-    lacp.poll(3);
+    lacp.link(5, 1, false);
+    lacp.link(5, 1, true);
     assert_eq!(lacp.next_deadline_ns(), Some(6 + S));
     check(&lacp);
 }

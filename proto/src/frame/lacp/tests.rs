@@ -202,7 +202,7 @@ proptest! {
         let raw = [&frame[..14], &bytes].concat();
         for frame in [&bytes[..], &raw, &frame, &frame[..len]] {
             match parse(frame) {
-                Ok(pdu @ SlowPdu::Lacp(lacp)) => prop_assert_eq!(parse(&lacp.to_frame(SRC)), Ok(pdu)),
+                Ok(pdu @ SlowPdu::Lacp(l)) => prop_assert_eq!(parse(&l.to_frame(SRC)), Ok(pdu)),
                 Ok(pdu @ SlowPdu::Marker(m)) => prop_assert_eq!(parse(&m.to_frame(SRC)), Ok(pdu)),
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
             }
