@@ -165,6 +165,7 @@ fn relay_notices(notices: &Receiver<Notice>, events: &Sender<Event>) {
             Notice::BpduGuard { port } => Event::BpduGuard { port },
             Notice::AclLog(matched) => Event::AclLog(matched),
             Notice::Member(change) => Event::Member(change),
+            Notice::Neighbor(change) => Event::Neighbor(change),
         };
         if events.send(event).is_err() {
             return;

@@ -5,6 +5,7 @@ use proto::PortId;
 
 use crate::agent::event::AclMatch;
 use crate::lacp::Change;
+use crate::neighbor;
 
 /// One thing that happened below the control thread.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,4 +26,6 @@ pub enum Notice {
     AclLog(Box<AclMatch>),
     /// A member of a port-channel may carry data, or may not any more.
     Member(Change),
+    /// A physical switch was heard of, says something else, or is not heard any more.
+    Neighbor(Box<neighbor::Change>),
 }

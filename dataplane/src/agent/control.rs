@@ -186,6 +186,7 @@ impl<C: Chassis> Control<C> {
             Event::BpduGuard { port } => self.bpdu_guard(port),
             Event::Link { ifname, up, mtu_bytes } => self.link(&ifname, up, mtu_bytes),
             Event::Member(change) => self.member(&change),
+            Event::Neighbor(change) => self.neighbor(&change),
             Event::AclLog(matched) => self.acl_log(&matched),
             Event::Stop => {}
         }

@@ -10,7 +10,7 @@ use proto::rpc::{local, switch};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::trace::Direction;
-use crate::lacp;
+use crate::{lacp, neighbor};
 
 /// Where messages to the supervisor go while a session lasts.
 pub type SessionSender = mpsc::Sender<switch::FromDataplane>;
@@ -99,6 +99,8 @@ pub enum Event {
     AclLog(Box<AclMatch>),
     /// A member of a port-channel stands differently.
     Member(lacp::Change),
+    /// A physical switch was heard of by an uplink, or something of it has changed.
+    Neighbor(Box<neighbor::Change>),
     /// The process shall end.
     Stop,
 }
@@ -118,6 +120,7 @@ impl fmt::Debug for Event {
                 write!(f, "Link({ifname}, {up}, {mtu_bytes:?})")
             }
             Self::AclLog(matched) => write!(f, "AclLog({matched:?})"),
+            Self::Neighbor(change) => write!(f, "Neighbor({change:?})"),
             Self::Member(change) => write!(f, "Member({change:?})"),
             Self::Stop => f.write_str("Stop"),
         }

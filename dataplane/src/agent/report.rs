@@ -85,7 +85,7 @@ impl<C: Chassis> Control<C> {
             revision: self.revision.get(),
             channels: self.channels(),
             pins: self.pins(),
-            neighbors: Vec::new(),
+            neighbors: self.neighbors(),
             announcements: self.announcer.sent(),
         }
     }

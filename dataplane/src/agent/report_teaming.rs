@@ -12,6 +12,7 @@ use super::chassis::Chassis;
 use super::control::Control;
 use crate::control_plane::Seen;
 use crate::lacp::{Flag, PortStatus};
+use crate::neighbor::Neighbor;
 
 impl<C: Chassis> Control<C> {
     /// The groups of uplinks that the configuration makes, as they work right now.
@@ -30,6 +31,33 @@ impl<C: Chassis> Control<C> {
             finish(channel);
         }
         channels.into_values().collect()
+    }
+
+    /// What the uplinks hear by LLDP and CDP.
+    pub(super) fn neighbors(&self) -> Vec<switch::Neighbor> {
+        let seen = self.chassis.seen();
+        let neighbor = |of: &Neighbor| {
+            let said = &of.announcement;
+            Some(switch::Neighbor {
+                port: self.uplink_name(of.nic)?.to_string(),
+                protocol: said.protocol.name().to_owned(),
+                chassis_id: said.chassis_id.clone(),
+                system_name: said.system_name.clone(),
+                port_id: said.port_id.clone(),
+                port_description: said.port_description.clone(),
+                platform: said.platform.clone(),
+                capabilities: said.capabilities.iter().map(|it| (*it).to_owned()).collect(),
+                management_address: said
+                    .management_address
+                    .map(|it| it.to_string())
+                    .unwrap_or_default(),
+                native_vlan: said.native_vlan.map_or(0, |vlan| u32::from(vlan.get())),
+                hold_time_s: u32::from(of.hold_time_s),
+                heard_unix_ns: seen.unix_ns(of.heard_ns),
+                mtu_bytes: said.mtu_bytes.unwrap_or(0),
+            })
+        };
+        seen.neighbors.iter().filter_map(neighbor).collect()
     }
 
     fn member_of(

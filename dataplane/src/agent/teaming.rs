@@ -10,6 +10,7 @@ use super::control::Control;
 use crate::control_plane::{LacpSettings, NicSettings, Settings};
 use crate::core::Links;
 use crate::lacp::{Change, Flag};
+use crate::neighbor::{self, ChangeKind};
 
 /// The first octet of the address of an LACP system: locally administered, of one station (IEEE
 /// 802c-2017 clause 8.4), and another one than vNICs are given.
@@ -76,6 +77,25 @@ impl<C: Chassis> Control<C> {
             let message = format!("{name} is `{flag}` in {channel}{why}");
             self.event("notice", &name, "member-state", message);
         }
+    }
+
+    /// What an uplink hears of the other end of its cable has changed.
+    pub(super) fn neighbor(&mut self, change: &neighbor::Change) {
+        self.report_soon = true;
+        let of = &change.neighbor;
+        let Some(name) = self.uplink_name(of.nic) else { return };
+        let said = &of.announcement;
+        let who = if said.system_name.is_empty() { &said.chassis_id } else { &said.system_name };
+        let (port, protocol) = (&said.port_id, said.protocol.name());
+        let (kind, message) = match &change.kind {
+            ChangeKind::New => ("neighbor-up", format!("is behind {name}")),
+            ChangeKind::Changed => ("neighbor-changed", format!("is behind {name} now")),
+            ChangeKind::Lost(loss) => {
+                ("neighbor-down", format!("is not heard at {name} any more: {}", loss.reason()))
+            }
+        };
+        let message = format!("{who} port {port} {message} ({protocol})");
+        self.event("notice", &name.to_string(), kind, message);
     }
 
     /// The name of an uplink, if the configuration has it.

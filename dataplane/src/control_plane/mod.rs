@@ -26,6 +26,7 @@ use tracing::error;
 
 use self::speaker::Speaker;
 use crate::lacp::{GroupStatus, PortStatus};
+use crate::neighbor::Neighbor;
 use crate::notice::Notice;
 
 /// Orders that may wait. Each is taken at once, so this is never full for long.
@@ -86,6 +87,8 @@ pub struct Seen {
     pub groups: Vec<GroupStatus>,
     /// Their members.
     pub ports: Vec<PortStatus>,
+    /// What was heard by LLDP and CDP.
+    pub neighbors: Vec<Neighbor>,
     /// What the clock that its times are of stood at 0 at, in wall-clock time.
     pub epoch_unix_ns: u64,
 }

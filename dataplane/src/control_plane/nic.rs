@@ -8,6 +8,7 @@ use proto::MacAddr;
 use tracing::{debug, warn};
 
 use super::NicSettings;
+use crate::neighbor::LldpTransmit;
 
 /// How long to wait before a NIC that could not be opened is tried again.
 const REOPEN_WAIT_NS: u64 = 1_000_000_000;
@@ -21,6 +22,8 @@ pub(super) struct Nic {
     pub(super) settings: NicSettings,
     /// The netdev is up and has carrier.
     pub(super) carrier: bool,
+    /// When to say by LLDP who is here.
+    pub(super) lldp: LldpTransmit,
     socket: Option<ControlSocket>,
     /// The address that its frames are sent from, once it has been open.
     mac: Option<MacAddr>,
@@ -32,7 +35,15 @@ pub(super) struct Nic {
 
 impl Nic {
     pub(super) const fn new(settings: NicSettings) -> Self {
-        Self { settings, carrier: false, socket: None, mac: None, retry_ns: 0, told: false }
+        Self {
+            settings,
+            carrier: false,
+            lldp: LldpTransmit::new(),
+            socket: None,
+            mac: None,
+            retry_ns: 0,
+            told: false,
+        }
     }
 
     /// Opens the socket if it is not open and its time has come. True when it is open now and was

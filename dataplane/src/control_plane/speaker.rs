@@ -10,15 +10,16 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
-use proto::MacAddr;
 use proto::frame::ControlKind;
 use proto::frame::lacp::SystemId;
-use tracing::error;
+use proto::{HostId, MacAddr};
+use tracing::{error, warn};
 
 use super::nic::Nic;
 use super::{Command, NicSettings, Seen, Settings};
 use crate::agent::report::unix_time_ns;
 use crate::lacp::{Lacp, PortConfig};
+use crate::neighbor::{self, Identity, Neighbors};
 use crate::notice::Notice;
 
 /// Longest sleep, so that a clock that jumps costs little.
@@ -36,6 +37,8 @@ pub(super) struct Speaker {
     system: SystemId,
     nics: BTreeMap<u8, Nic>,
     lacp: Lacp,
+    neighbors: Neighbors,
+    identity: Option<(HostId, String)>,
 }
 
 impl Speaker {
@@ -48,7 +51,8 @@ impl Speaker {
     ) -> Self {
         let system = SystemId { priority: 0, mac: MacAddr::ZERO };
         let (nics, lacp) = (BTreeMap::new(), Lacp::new(system));
-        Self { commands, wake, notices, seen, clock, system, nics, lacp }
+        let (neighbors, identity) = (Neighbors::default(), None);
+        Self { commands, wake, notices, seen, clock, system, nics, lacp, neighbors, identity }
     }
 
     /// Until it is told to stop.
@@ -57,7 +61,9 @@ impl Speaker {
             self.open();
             self.hear();
             self.lacp.poll(self.now_ns());
+            self.neighbors.poll(self.now_ns());
             self.send();
+            self.introduce();
             self.tell();
             if let Err(e) = self.wait() {
                 error!("the control plane cannot wait: {e}");
@@ -67,6 +73,9 @@ impl Speaker {
         // Every partner is told, and re-teams at once.
         self.lacp.configure(self.now_ns(), self.system, &[]);
         self.send();
+        let now_ns = self.now_ns();
+        self.nics.values_mut().for_each(|nic| nic.lldp.set_on(now_ns, false));
+        self.introduce();
     }
 
     fn now_ns(&self) -> u64 {
@@ -97,10 +106,18 @@ impl Speaker {
                 nic.send(&transmit.frame, now_ns);
             }
         }
+        for (number, nic) in &mut old {
+            if !stays(number) {
+                nic.lldp.set_on(now_ns, false);
+                introduce(nic, self.identity.as_ref(), now_ns);
+                self.neighbors.remove(now_ns, *number);
+            }
+        }
         old.retain(|nic, _| stays(nic));
+        self.identity = Some((settings.host, settings.name));
         for of in settings.nics {
-            let number = of.nic;
-            let nic = match old.remove(&number) {
+            let (number, lldp_transmit) = (of.nic, of.lldp_transmit);
+            let mut nic = match old.remove(&number) {
                 Some(mut nic) if nic.settings.ifname == of.ifname => {
                     nic.settings = of;
                     nic
@@ -111,15 +128,21 @@ impl Speaker {
                     nic
                 }
             };
+            nic.lldp.set_on(now_ns, lldp_transmit);
             self.nics.insert(number, nic);
         }
     }
 
     fn link(&mut self, nic: u8, up: bool) {
+        let now_ns = self.now_ns();
         if let Some(nic) = self.nics.get_mut(&nic) {
             nic.set_carrier(up);
+            nic.lldp.link(now_ns, up);
         }
-        self.lacp.link(self.now_ns(), nic, up);
+        if !up {
+            self.neighbors.link_down(now_ns, nic);
+        }
+        self.lacp.link(now_ns, nic, up);
     }
 
     /// Opens the sockets that can be had; the address of a new one may be another.
@@ -141,11 +164,14 @@ impl Speaker {
             let now_ns = self.now_ns();
             let mut is_more = false;
             for (number, nic) in &mut self.nics {
-                let lacp = &mut self.lacp;
-                is_more |= nic.hear(now_ns, |frame| {
-                    if kind(frame) == ControlKind::Slow {
-                        lacp.receive(now_ns, *number, frame);
+                let (lacp, neighbors) = (&mut self.lacp, &mut self.neighbors);
+                is_more |= nic.hear(now_ns, |frame| match kind(frame) {
+                    ControlKind::Slow => lacp.receive(now_ns, *number, frame),
+                    ControlKind::Lldp | ControlKind::Cdp => {
+                        // What cannot be read is counted there.
+                        neighbors.receive(now_ns, *number, frame).ok();
                     }
+                    _ => {}
                 });
             }
             if !is_more {
@@ -163,24 +189,44 @@ impl Speaker {
         }
     }
 
+    /// Says by LLDP who is here, where that is due.
+    fn introduce(&mut self) {
+        let now_ns = self.now_ns();
+        for nic in self.nics.values_mut() {
+            introduce(nic, self.identity.as_ref(), now_ns);
+        }
+    }
+
     /// Shows how things stand, then tells what has changed: who hears of it finds it there.
     fn tell(&mut self) {
         let changes: Vec<_> = self.lacp.take_changes().collect();
         self.seen.store(Arc::new(Seen {
             groups: self.lacp.groups().collect(),
             ports: self.lacp.port_statuses().collect(),
+            neighbors: self.neighbors.iter().cloned().collect(),
             epoch_unix_ns: unix_time_ns().saturating_sub(self.now_ns()),
         }));
         for change in changes {
             // The control thread looks at every tick as well, so one that is lost is only late.
             self.notices.try_send(Notice::Member(change)).ok();
         }
+        let now_ns = self.now_ns();
+        for change in self.neighbors.take_changes() {
+            if change.kind == neighbor::ChangeKind::New
+                && let Some(nic) = self.nics.get_mut(&change.neighbor.nic)
+            {
+                nic.lldp.new_neighbor(now_ns);
+            }
+            self.notices.try_send(Notice::Neighbor(Box::new(change))).ok();
+        }
     }
 
     /// Sleeps until a frame comes, an order, or the next deadline.
     fn wait(&self) -> nix::Result<()> {
         let lacp = self.lacp.next_deadline_ns();
-        let deadlines = self.nics.values().filter_map(Nic::deadline_ns).chain(lacp);
+        let lldp = self.nics.values().filter_map(|nic| nic.lldp.next_deadline_ns());
+        let reopen = self.nics.values().filter_map(Nic::deadline_ns);
+        let deadlines = reopen.chain(lldp).chain(lacp).chain(self.neighbors.next_deadline_ns());
         let left_ns = deadlines.min().map_or(u64::MAX, |at| at.saturating_sub(self.now_ns()));
         let left_ms = left_ns.div_ceil(1_000_000).min(SLEEP_MAX_MS);
         let timeout = PollTimeout::try_from(left_ms).unwrap_or(PollTimeout::ZERO);
@@ -196,6 +242,19 @@ impl Speaker {
         // Empty when nobody called.
         self.wake.read().ok();
         Ok(())
+    }
+}
+
+fn introduce(nic: &mut Nic, identity: Option<&(HostId, String)>, now_ns: u64) {
+    let Some((due, mac)) = nic.mac().and_then(|mac| Some((nic.lldp.poll(now_ns)?, mac))) else {
+        return;
+    };
+    let Some((host, host_name)) = identity else { return };
+    let NicSettings { ifname, port, .. } = &nic.settings;
+    let identity = Identity { host: *host, host_name, ifname, port };
+    match identity.frame(mac, due) {
+        Ok(frame) => nic.send(&frame, now_ns),
+        Err(e) => warn!("{port}: no LLDP: {e}"),
     }
 }
 
