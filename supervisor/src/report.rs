@@ -30,6 +30,8 @@ pub struct Report {
     pub pins: BTreeMap<InterfaceName, Pin>,
     /// What its uplinks hear.
     pub neighbors: Vec<Neighbor>,
+    /// Frames sent for addresses that have moved.
+    pub announcements: u64,
 }
 
 impl Default for Report {
@@ -45,6 +47,7 @@ impl Default for Report {
             channels: BTreeMap::new(),
             pins: BTreeMap::new(),
             neighbors: Vec::new(),
+            announcements: 0,
         }
     }
 }

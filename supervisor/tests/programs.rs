@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -209,6 +210,18 @@ async fn the_command_line_applies_shows_and_refuses() {
         "mac address-table",
         "access-lists",
         "drops",
+        "port-channel summary",
+        "port-channel load-balance",
+        "lacp neighbor",
+        "lacp counters",
+        "lacp internal",
+        "pinning",
+        "lldp neighbors",
+        "lldp neighbors detail",
+        "cdp neighbors",
+        "cdp neighbors detail",
+        "topology",
+        "logging",
         "events",
         "revisions",
         "running-config",
@@ -221,6 +234,8 @@ async fn the_command_line_applies_shows_and_refuses() {
         let json: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
         assert!(json.is_object(), "{what}");
     }
+    let none = weft(directory.path(), &["show", "lacp", "nei"]);
+    assert!(text(&none.stdout).starts_with("No uplink speaks LACP"), "{}", text(&none.stdout));
     let revisions = weft(directory.path(), &["show", "revisions", "--json"]);
     let revisions: serde_json::Value = serde_json::from_slice(&revisions.stdout).unwrap();
     assert_eq!(revisions["revisions"][0]["comment"], "first");
@@ -234,11 +249,47 @@ async fn the_command_line_applies_shows_and_refuses() {
     assert!(text(&lost.stderr).contains("cannot reach the supervisor"), "{}", text(&lost.stderr));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_followed_until_the_supervisor_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::spawn(directory.path());
+    let operator = daemon.operator().await;
+    operator.apply("vlan 10\n").await;
+    let server = format!("unix:{}", directory.path().join("admin.sock").display());
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_weft"))
+        .env("WEFT_SERVER", server)
+        .args(["show", "logging", "--last", "1", "--follow", "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || -> serde_json::Value {
+        serde_json::from_str(&lines.next().expect("a line").unwrap()).unwrap()
+    };
+    let kind = next()["event"]["kind"].clone();
+    assert_eq!(kind, "config-applied", "the last one of before");
+    operator.apply("vlan 20\n").await;
+    let reply = next();
+    assert_eq!((&reply["event"]["kind"], &reply["missed"]), (&kind, &serde_json::json!(0)));
+    kill(daemon.pid(), Signal::SIGTERM).unwrap();
+    let ended = tokio::task::spawn_blocking(move || {
+        daemon.child.wait().unwrap();
+        follower.wait_with_output().unwrap()
+    });
+    let ended = tokio::time::timeout(common::SOON, ended).await.unwrap().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(text(&ended.stderr).contains("the supervisor is stopping"), "{ended:?}");
+}
+
 #[test]
 fn completions_are_made_for_three_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let output = weft(Path::new("/nonexistent"), &["completions", shell]);
         assert_eq!(output.status.code(), Some(0));
-        assert!(text(&output.stdout).contains("running-config"), "{shell}");
+        for word in ["running-config", "load-balance", "follow"] {
+            assert!(text(&output.stdout).contains(word), "{shell}: {word}");
+        }
     }
 }

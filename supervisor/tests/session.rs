@@ -423,3 +423,82 @@ async fn counters_are_summed_and_the_last_known_ones_stay() {
     assert_eq!((by_port.len(), by_port[0].interface.as_str()), (4, "Ethernet3/1"));
     supervisor.stop().await;
 }
+
+/// What a host with a port-channel by LACP and a switch behind it reports.
+fn teamed(module: u32) -> rpc::Counters {
+    let uplink = format!("Ethernet{module}/1");
+    let partner = rpc::LacpInfo { system: "00:1b:54:c2:00:01".to_owned(), ..Default::default() };
+    let member = rpc::Member {
+        port: uplink.clone(),
+        flag: "P".to_owned(),
+        lacp: Some(rpc::LacpPort { partner: Some(partner), ..Default::default() }),
+        ..Default::default()
+    };
+    let channel = rpc::PortChannel {
+        number: 1,
+        mode: "active".to_owned(),
+        up: true,
+        members: vec![member],
+        ..Default::default()
+    };
+    let pin = rpc::Pin {
+        port: "Vethernet1".to_owned(),
+        uplink: "port-channel1".to_owned(),
+        ..Default::default()
+    };
+    let neighbor = |port: &str, name: &str| rpc::Neighbor {
+        port: port.to_owned(),
+        protocol: "LLDP".to_owned(),
+        system_name: name.to_owned(),
+        port_id: "Ethernet1/7".to_owned(),
+        ..Default::default()
+    };
+    rpc::Counters {
+        channels: vec![channel],
+        pins: vec![pin],
+        // It hears nothing by the uplink of another host, whatever it says.
+        neighbors: vec![neighbor(&uplink, "tor1"), neighbor("Ethernet9/1", "evil")],
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn the_way_from_a_vm_to_its_switch_port_is_shown_also_when_its_host_is_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::start(directory.path()).await;
+    let operator = supervisor.operator().await;
+    let (mut host, module, _) = online(&supervisor, hello(1)).await;
+    operator.wait_status(module, "ok").await;
+    operator.apply("port-profile type vethernet WEB\n  state enabled\n").await;
+    host.ask("vm1", "WEB", "").await;
+    granted(&mut host).await;
+    let (revision, _) = host.delta().await;
+    host.applied(revision).await;
+    host.say(from_dataplane::Body::Counters(teamed(module))).await;
+
+    let row = || async {
+        let reply = operator.0.clone().topology(operator::TopologyRequest {}).await.unwrap();
+        reply.into_inner().rows.into_iter().find(|row| !row.links.is_empty())
+    };
+    let shown = common::until("the way of vm1", row).await;
+    assert_eq!((shown.vm.as_str(), shown.uplink.as_str()), ("vm1", "port-channel1"));
+    let link = &shown.links[0];
+    assert_eq!((link.port.as_str(), link.flag.as_str()), ("Ethernet3/1", "P"));
+    assert_eq!((link.switch.as_str(), link.switch_port.as_str()), ("tor1", "Ethernet1/7"));
+    let request = operator::NeighborsRequest::default();
+    let heard = operator.0.clone().neighbors(request).await.unwrap().into_inner().neighbors;
+    assert_eq!(heard.iter().map(|n| n.system_name.as_str()).collect::<Vec<_>>(), ["tor1"]);
+
+    drop(host);
+    operator.wait_status(module, "offline").await;
+    let shown = row().await.expect("the last that is known");
+    assert_eq!((shown.module_status.as_str(), shown.links[0].flag.as_str()), ("offline", "R"));
+    let reply = operator.0.clone().port_channels(operator::PortChannelsRequest {}).await.unwrap();
+    let channel = &reply.into_inner().channels[0];
+    assert_eq!((channel.flags.as_str(), channel.up), ("SR", true));
+    let reply = operator.0.clone().lacp(operator::LacpRequest {}).await.unwrap().into_inner();
+    let partner = reply.ports[0].partner.as_ref().unwrap();
+    assert_eq!(partner.system, "00:1b:54:c2:00:01");
+    assert!(reply.unix_time_ns > 0);
+    supervisor.stop().await;
+}

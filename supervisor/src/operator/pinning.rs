@@ -14,7 +14,15 @@ pub(super) fn pinning(state: &State) -> rpc::PinningReply {
         let Module { report, .. }: &Module = module;
         report.pins.iter().map(move |(port, of)| pin(state, module, *port, of))
     };
-    rpc::PinningReply { pins: state.modules().values().flat_map(of_module).collect() }
+    let sent = |module: &Module| rpc::Announcements {
+        module: u32::from(module.record.module.get()),
+        module_status: module.status().to_owned(),
+        sent: module.report.announcements,
+    };
+    rpc::PinningReply {
+        pins: state.modules().values().flat_map(of_module).collect(),
+        announcements: state.modules().values().map(sent).collect(),
+    }
 }
 
 /// The vEthernets of a host that send by an uplink or, with others, by the group it is in.

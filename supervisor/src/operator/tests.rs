@@ -143,6 +143,7 @@ fn pinned_report() -> Report {
         ]
         .into(),
         neighbors: vec![neighbor("Ethernet4/2", Discovery::Cdp, "", "Gi1/0/8")],
+        announcements: 12,
         ..Report::default()
     }
 }
@@ -234,7 +235,11 @@ fn lacp_has_both_sides_and_the_bits_of_their_states() {
 
 #[test]
 fn pins_have_their_vms() {
-    let pins = pinning::pinning(&reported()).pins;
+    let rpc::PinningReply { pins, announcements } = pinning::pinning(&reported());
+    assert_eq!(
+        announcements.iter().map(|a| (a.module, a.sent)).collect::<Vec<_>>(),
+        [(3, 0), (4, 12)]
+    );
     let shown: Vec<[&str; 4]> =
         pins.iter().map(|p| [&*p.port, &*p.owner, &*p.uplink, &*p.preferred]).collect();
     assert_eq!(

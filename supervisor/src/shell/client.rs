@@ -13,6 +13,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// How long an answer may take: an apply waits up to 3 s for hosts.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
+/// How often a connection is probed, and how long the answer may take: whoever follows events would
+/// not notice that the other end is gone.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
 /// Connects to `unix:PATH`, `http://HOST:PORT` or `tcp:HOST:PORT`.
 ///
 /// # Errors
@@ -26,6 +30,7 @@ pub(super) async fn connect(server: &str) -> Result<OperatorClient<Channel>, She
     };
     let endpoint = Endpoint::from_shared(uri).map_err(|_| ShellError::Server(server.to_owned()))?;
     let endpoint = endpoint.connect_timeout(CONNECT_MAX).timeout(ANSWER_MAX).tcp_nodelay(true);
+    let endpoint = endpoint.http2_keep_alive_interval(KEEPALIVE).keep_alive_timeout(KEEPALIVE);
     let channel = endpoint
         .connect()
         .await

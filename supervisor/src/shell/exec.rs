@@ -9,7 +9,7 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use super::grammar::{Command, InterfaceView, Show, ShowArguments, ShowMac, Weft, interface_words};
-use super::{Exit, ShellError, apply, client, show};
+use super::{Exit, ShellError, apply, client, show, uplinks};
 
 /// Runs `weft` with the arguments of the process. Wrong usage ends the process in clap, with 2.
 #[must_use]
@@ -53,7 +53,7 @@ async fn execute(weft: Weft) -> Result<Exit, ShellError> {
 }
 
 /// Prints a reply, as JSON or as `text` makes it.
-fn print<T: Serialize>(
+pub(super) fn print<T: Serialize>(
     out: &mut impl Write,
     is_json: bool,
     reply: &T,
@@ -122,13 +122,34 @@ async fn show(
             let reply = client.drops(rpc::DropsRequest { interface, by_interface }).await?;
             print(out, json, reply.get_ref(), show::drops::render)
         }
-        Show::Events { last } => {
+        Show::Logging { last, follow: false } => {
             let reply = client.events(rpc::EventsRequest { last }).await?;
-            print(out, json, reply.get_ref(), show::events::render)
+            print(out, json, reply.get_ref(), show::logging::render)
         }
+        Show::Logging { last, follow: true } => follow(client, last, json, out).await,
         Show::Revisions { last } => {
             let reply = client.revisions(rpc::RevisionsRequest { last }).await?;
             print(out, json, reply.get_ref(), show::revisions::render)
         }
+        Show::Uplinks(what) => uplinks::show(client, what, json, out).await,
     }
+}
+
+/// Prints events until the supervisor ends.
+async fn follow(
+    client: &mut OperatorClient<Channel>,
+    last: u32,
+    is_json: bool,
+    out: &mut impl Write,
+) -> Result<Exit, ShellError> {
+    let mut events = client.watch_events(rpc::WatchEventsRequest { last }).await?.into_inner();
+    while let Some(reply) = events.message().await? {
+        if is_json {
+            writeln!(out, "{}", serde_json::to_string(&reply)?)?;
+        } else {
+            out.write_all(show::logging::watched(&reply).as_bytes())?;
+        }
+        out.flush()?;
+    }
+    Ok(Exit::Done)
 }

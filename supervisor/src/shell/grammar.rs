@@ -129,11 +129,18 @@ pub enum Show {
         #[arg(long)]
         by_interface: bool,
     },
+    /// What concerns uplinks.
+    #[command(flatten)]
+    Uplinks(ShowUplinks),
     /// What happened
-    Events {
-        /// Only the newest
+    #[command(visible_alias = "events")]
+    Logging {
+        /// Only the newest; with --follow: these first
         #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
         last: u32,
+        /// Go on with what happens, until interrupted; in JSON a line for each event
+        #[arg(long, short)]
+        follow: bool,
     },
     /// The history of commits
     Revisions {
@@ -152,6 +159,82 @@ pub enum ShowMac {
         #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
         module: u32,
     },
+}
+
+/// What can be shown of the uplinks of all hosts and what is behind them.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ShowUplinks {
+    /// Port-channels of all hosts
+    #[command(infer_subcommands = true)]
+    PortChannel {
+        /// What of them.
+        #[command(subcommand)]
+        what: ShowPortChannel,
+    },
+    /// LACP of the uplinks of all hosts
+    #[command(infer_subcommands = true)]
+    Lacp {
+        /// What of it.
+        #[command(subcommand)]
+        what: ShowLacp,
+    },
+    /// Which uplink each vEthernet sends by
+    Pinning,
+    /// What uplinks hear by LLDP
+    #[command(infer_subcommands = true)]
+    Lldp {
+        /// What of it.
+        #[command(subcommand)]
+        what: ShowNeighbors,
+    },
+    /// What uplinks hear by CDP
+    #[command(infer_subcommands = true)]
+    Cdp {
+        /// What of it.
+        #[command(subcommand)]
+        what: ShowNeighbors,
+    },
+    /// The way from each VM to a physical switch port
+    Topology,
+}
+
+/// `weft show port-channel`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ShowPortChannel {
+    /// Each with its members and their flags
+    Summary,
+    /// What makes a flow, which stays on one member
+    LoadBalance,
+}
+
+/// `weft show lacp`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ShowLacp {
+    /// The partners
+    Neighbor,
+    /// Frames sent and received
+    Counters,
+    /// Our side of each link, and how its machines stand
+    Internal,
+}
+
+/// `weft show lldp`, `weft show cdp`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ShowNeighbors {
+    /// The switches at the other ends of the cables
+    #[command(infer_subcommands = true)]
+    Neighbors {
+        /// How much of each.
+        #[command(subcommand)]
+        view: Option<NeighborsView>,
+    },
+}
+
+/// `weft show lldp neighbors`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum NeighborsView {
+    /// Everything that they say
+    Detail,
 }
 
 /// How `show interface` shows ports.
@@ -206,11 +289,25 @@ mod tests {
             "weft show run",
             "weft show mac add",
             "weft show acc WEB",
+            "weft show port-channel summary",
+            "weft show port-ch load --json",
+            "weft show lacp neighbor",
+            "weft show la count",
+            "weft show lacp int --json",
+            "weft show pin",
+            "weft show lldp neighbors",
+            "weft show lldp nei det --json",
+            "weft show cdp neighbors detail",
+            "weft show topology",
+            "weft show log --last 3 --follow",
+            "weft show events --last 3",
+            "weft show ev -f --json",
         ] {
             assert!(Weft::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
         assert!(Weft::try_parse_from(["weft", "show", "modules"]).is_err());
         assert!(Weft::try_parse_from(["weft", "show", "m"]).is_err(), "module or mac");
+        assert!(Weft::try_parse_from(["weft", "show", "port"]).is_err(), "channel or profile");
     }
 
     #[test]

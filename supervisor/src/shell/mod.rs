@@ -11,6 +11,7 @@ pub mod grammar;
 pub mod show;
 mod table;
 mod time;
+mod uplinks;
 
 use std::io;
 

@@ -107,7 +107,7 @@ const WORDS: [(&str, &[&str]); 9] = [
     ("mac address-table", &["Vethernet3", "Total MAC addresses: 5"]),
     ("access-lists", &["10 deny icmp any 10.1.10.3/32 [match=", "port-profile GUARDED in"]),
     ("drops", &["acl-ingress", "The port's inbound access list denied the frame."]),
-    ("events", &["module-online", "config-applied"]),
+    ("logging", &["%MODULE-5-MODULE_ONLINE: ", "%SWITCH-5-CONFIG_APPLIED: "]),
 ];
 
 #[test]

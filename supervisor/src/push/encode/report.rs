@@ -23,7 +23,11 @@ pub(super) const CAPABILITIES_MAX: usize = 16;
 
 /// What a host says of itself.
 pub(super) fn report(message: rpc::Counters) -> Report {
-    let mut report = Report { revision: Revision::new(message.revision), ..Report::default() };
+    let mut report = Report {
+        revision: Revision::new(message.revision),
+        announcements: message.announcements,
+        ..Report::default()
+    };
     for port in message.ports.iter().take(PortId::COUNT) {
         if let Ok(name) = port.name.parse::<InterfaceName>() {
             report.ports.insert(name, port_report(port));

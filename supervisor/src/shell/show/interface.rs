@@ -4,7 +4,11 @@ use std::fmt::Write as _;
 
 use proto::rpc::operator as rpc;
 
+use super::lacp_system;
 use crate::shell::table::{Align, Table};
+
+/// How many of the vEthernets that send by an uplink are named.
+const PINNED_MAX: usize = 12;
 
 /// Everything that is known of each port.
 #[must_use]
@@ -46,6 +50,7 @@ fn port(of: &rpc::Interface) -> String {
     if !of.profile.is_empty() {
         line(2, format!("Port-Profile is {}", of.profile));
     }
+    teamed(of).into_iter().for_each(|said| line(2, said));
     let vlans = match of.allowed_vlans.as_str() {
         "" => format!("VLAN {}", of.vlan),
         allowed => format!("VLAN {}, allowed {allowed}", of.vlan),
@@ -75,6 +80,47 @@ fn port(of: &rpc::Interface) -> String {
     text
 }
 
+/// What an uplink is part of, what is at the other end of its cable, and who sends by it.
+fn teamed(of: &rpc::Interface) -> Vec<String> {
+    let mut lines = Vec::new();
+    if of.channel != 0 {
+        let reason = match of.channel_reason.as_str() {
+            "" => String::new(),
+            reason => format!(" ({reason})"),
+        };
+        let rpc::Interface { channel, channel_mode: mode, channel_flag: flag, .. } = of;
+        lines.push(format!("Belongs to port-channel{channel}, mode {mode}, flag {flag}{reason}"));
+    }
+    if let Some(lacp) = &of.lacp {
+        let partner = lacp.partner.as_ref().filter(|_| lacp.last_received_unix_ns != 0);
+        let partner = match partner {
+            None => "the partner never spoke".to_owned(),
+            Some(partner) => format!("partner {} port {:#x}", lacp_system(partner), partner.port),
+        };
+        let rpc::LacpPort { receive, mux, pdus_sent, pdus_received, .. } = lacp;
+        lines.push(format!(
+            "LACP receive {receive}, mux {mux}, {partner}, {pdus_sent} LACPDUs sent, \
+             {pdus_received} received"
+        ));
+    }
+    for neighbor in &of.neighbors {
+        let name = match neighbor.system_name.as_str() {
+            "" => &neighbor.chassis_id,
+            name => name,
+        };
+        lines.push(format!("{} neighbor is {name}, port {}", neighbor.protocol, neighbor.port_id));
+    }
+    if !of.pinned.is_empty() {
+        let first = of.pinned.iter().take(PINNED_MAX).map(String::as_str);
+        let more = match of.pinned.len().saturating_sub(PINNED_MAX) {
+            0 => String::new(),
+            n => format!(" and {n} more, see `show pinning`"),
+        };
+        lines.push(format!("Pinned here: {}{more}", first.collect::<Vec<_>>().join(", ")));
+    }
+    lines
+}
+
 /// Effective settings with their origins, as a table.
 pub(super) fn settings(settings: &[rpc::Setting]) -> String {
     let mut table =
@@ -97,5 +143,13 @@ mod tests {
     #[test]
     fn golden() {
         insta::assert_snapshot!(render(&sample::interfaces()));
+    }
+
+    #[test]
+    fn many_pins_are_counted() {
+        let pinned: Vec<String> = (1..=PINNED_MAX + 3).map(|n| format!("Vethernet{n}")).collect();
+        let lines = teamed(&rpc::Interface { pinned, ..rpc::Interface::default() });
+        assert!(lines[0].starts_with("Pinned here: Vethernet1, "), "{lines:?}");
+        assert!(lines[0].ends_with("Vethernet12 and 3 more, see `show pinning`"), "{lines:?}");
     }
 }

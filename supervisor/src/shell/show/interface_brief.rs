@@ -2,7 +2,7 @@
 
 use proto::rpc::operator as rpc;
 
-use super::{module_number, number};
+use super::{channel_number, module_number, number};
 use crate::shell::table::{Align, Table};
 
 /// A line for each port.
@@ -18,6 +18,7 @@ pub fn render(reply: &rpc::InterfacesReply) -> String {
         ("Port-Profile", Align::Left),
         ("Owner", Align::Left),
         ("Adapter", Align::Left),
+        ("Port-Ch", Align::Left),
         ("Reason", Align::Left),
     ]);
     for of in &reply.interfaces {
@@ -31,6 +32,7 @@ pub fn render(reply: &rpc::InterfacesReply) -> String {
             of.profile.clone(),
             of.owner.clone(),
             of.adapter.clone(),
+            channel_number(of.channel),
             of.reason.clone(),
         ]);
     }

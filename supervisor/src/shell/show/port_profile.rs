@@ -83,7 +83,7 @@ mod tests {
                 "switchport access vlan 10".to_owned(),
                 "state enabled".to_owned(),
             ],
-            evaluated: sample::interfaces().interfaces[1].settings.clone(),
+            evaluated: sample::interfaces().interfaces[2].settings.clone(),
             interfaces: vec!["Vethernet1".to_owned(), "Vethernet2".to_owned()],
             ..rpc::PortProfile::default()
         };
