@@ -1,10 +1,10 @@
 //! Which uplinks have had their link for long enough to be used (`link-up delay`).
 //!
-//! A physical switch has a link before it forwards on it: it still listens, learns, or boots. What is
-//! sent there meanwhile is lost, so an uplink that comes back waits while others do its work.
+//! A physical switch has a link before it forwards on it: it still listens, learns, or boots. What
+//! is sent there meanwhile is lost, so an uplink that comes back waits while others do its work.
 //!
-//! *Where it sits:* sans-IO; the control side tells [`HoldDown::update`] every change of carriers and
-//! configuration and calls it again at [`HoldDown::next_deadline_ns`]; the outcome goes into
+//! *Where it sits:* sans-IO; the control side tells [`HoldDown::update`] every change of carriers
+//! and configuration and calls it again at [`HoldDown::next_deadline_ns`]; the outcome goes into
 //! [`Links::up`](super::team::Links::up).
 //!
 //! ```text

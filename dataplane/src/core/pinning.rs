@@ -174,8 +174,8 @@ impl Moves<'_> {
     }
 }
 
-/// Chooses the uplink that receives broadcast and multicast, for every VLAN that one carries: by the
-/// VLAN's number, so that the load spreads; while that is down, the one before if it can, else
+/// Chooses the uplink that receives broadcast and multicast, for every VLAN that one carries: by
+/// the VLAN's number, so that the load spreads; while that is down, the one before if it can, else
 /// another by the number.
 fn designate(candidates: &Candidates<'_>, previous: &TeamState) -> Box<[Option<GroupId>]> {
     let mut designated = vec![None; usize::from(VlanId::MAX.get()) + 1];

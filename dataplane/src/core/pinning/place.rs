@@ -72,30 +72,43 @@ impl<'a> Wish<'a> {
         let from = known.then(|| previous.uplink(port.id)).flatten();
         let fits = candidates.all().map(|candidate| candidate.fit(port)).collect();
         let mut wish = Self { port, vethernet, from, fits, home: None, at: None };
-        let named: Vec<&Candidate<'_>> = vethernet
-            .pinned_nics
-            .iter()
-            .filter_map(|nic| candidates.all().find(|candidate| candidate.has_nic(*nic)))
-            .filter(|candidate| wish.fit(candidate) > 0)
-            .collect();
-        let index = |candidate: &Candidate<'_>| candidate.index;
         let before = from.and_then(|label| candidates.by_label(label));
-        let before = before.filter(|c| wish.is_best(c, candidates)).map(index);
-        if let Some(first) = named.first() {
-            let up = named.iter().find(|candidate| candidate.up.is_some());
-            wish.home = Some(first.index);
-            wish.at = up.map(|up| up.index).or(before);
-            return wish;
-        }
+        let stay = before.filter(|it| wish.is_best(it, candidates)).map(|it| it.index);
         let remembered = known.then(|| previous.placement(port.id).home).flatten();
-        let home = remembered.and_then(|key| candidates.by_key(key));
-        // One that is up and no longer fits best is not to wait for; one that is down may be.
-        let home =
-            home.filter(|c| wish.fit(c) > 0 && (c.up.is_none() || wish.is_best(c, candidates)));
-        let home_if_up = home.filter(|home| home.up.is_some()).map(index);
-        wish.home = home.map(index).or(before);
-        wish.at = home_if_up.or(before);
+        let remembered = remembered.and_then(|key| candidates.by_key(key));
+        (wish.home, wish.at) = wish
+            .by_profile(candidates, stay)
+            .unwrap_or_else(|| wish.by_memory(candidates, remembered, stay));
         wish
+    }
+
+    /// Home and place of a vEthernet whose profile names an uplink that carries any of its VLANs.
+    fn by_profile(
+        &self,
+        candidates: &Candidates<'_>,
+        stay: Option<usize>,
+    ) -> Option<(Option<usize>, Option<usize>)> {
+        let nics = self.vethernet.pinned_nics.iter();
+        let named = nics.filter_map(|nic| candidates.all().find(|it| it.has_nic(*nic)));
+        let mut named = named.filter(|it| self.fit(it) > 0).peekable();
+        let home = named.peek()?.index;
+        let up = named.find(|it| it.up.is_some()).map(|it| it.index);
+        Some((Some(home), up.or(stay)))
+    }
+
+    /// Home and place of a vEthernet that was placed before; it makes its home where it is when
+    /// there is none.
+    fn by_memory(
+        &self,
+        candidates: &Candidates<'_>,
+        remembered: Option<&Candidate<'_>>,
+        stay: Option<usize>,
+    ) -> (Option<usize>, Option<usize>) {
+        // One that is up and no longer fits best is not to wait for; one that is down may be.
+        let home = remembered
+            .filter(|it| self.fit(it) > 0 && (it.up.is_none() || self.is_best(it, candidates)));
+        let home_if_up = home.filter(|it| it.up.is_some());
+        (home.map(|it| it.index).or(stay), home_if_up.map(|it| it.index).or(stay))
     }
 
     fn fit(&self, candidate: &Candidate<'_>) -> usize {

@@ -4,9 +4,9 @@
 //! designation choose among its candidates. A candidate is what *can* count as one uplink, whether
 //! it is up or not; while it is up, it has a [`Group`].
 //!
-//! *Invariants:* (1) every uplink of the snapshot is in exactly one candidate; (2) candidates are in
-//! order of their lowest NIC, so that same configuration means same order, whatever the slots; (3)
-//! which VLANs a candidate carries is a matter of configuration and not of links.
+//! *Invariants:* (1) every uplink of the snapshot is in exactly one candidate; (2) candidates are
+//! in order of their lowest NIC, so that same configuration means same order, whatever the slots;
+//! (3) which VLANs a candidate carries is a matter of configuration and not of links.
 
 use policy::VlanSet;
 use policy::snapshot::{Port, Role, Snapshot, Uplink, VlanMode};
@@ -26,6 +26,9 @@ pub(super) enum Kind {
     ActiveStandby,
 }
 
+/// An uplink and its policy.
+type Member<'a> = (&'a Port, Uplink);
+
 /// What can count as one uplink.
 pub(super) struct Candidate<'a> {
     /// Its place among the candidates.
@@ -34,9 +37,7 @@ pub(super) struct Candidate<'a> {
     pub(super) key: InterfaceName,
     pub(super) kind: Kind,
     /// All members by configuration; by NIC, or in failover order.
-    ports: Vec<(&'a Port, Uplink)>,
-    /// What every member carries that is administratively up: a flow may meet any of them.
-    vlans: VlanSet,
+    ports: Vec<Member<'a>>,
     /// While it is up: its group, and whether that is one NIC out of several.
     pub(super) up: Option<Up>,
 }
@@ -49,29 +50,34 @@ pub(super) struct Up {
 }
 
 impl<'a> Candidate<'a> {
-    fn new(
-        index: usize,
-        key: InterfaceName,
-        kind: Kind,
-        mut ports: Vec<(&'a Port, Uplink)>,
-    ) -> Self {
+    fn new(index: usize, key: InterfaceName, kind: Kind, mut ports: Vec<Member<'a>>) -> Self {
         if kind == Kind::ActiveStandby {
             ports.sort_by_key(|(_, uplink)| (rank(uplink), uplink.nic));
         }
-        let vlans = common_vlans(&ports);
-        Self { index, key, kind, ports, vlans, up: None }
+        Self { index, key, kind, ports, up: None }
+    }
+
+    /// How VLANs pass it. A snapshot has the same for all members that are administratively up.
+    fn vlan_mode(&self) -> Option<&VlanMode> {
+        let mut up = self.ports.iter().filter(|(port, _)| port.admin_up);
+        up.next().or(self.ports.first()).map(|(port, _)| &port.vlan_mode)
     }
 
     /// How many VLANs of the port it carries.
     pub(super) fn fit(&self, port: &Port) -> usize {
-        match &port.vlan_mode {
-            VlanMode::Access(vlan) => usize::from(self.vlans.contains(*vlan)),
-            VlanMode::Trunk { allowed, .. } => VlanSet::intersection(allowed, &self.vlans).len(),
+        match (&port.vlan_mode, self.vlan_mode()) {
+            (VlanMode::Access(vlan), Some(mode)) | (mode, Some(VlanMode::Access(vlan))) => {
+                usize::from(mode.carries(*vlan))
+            }
+            (VlanMode::Trunk { allowed, .. }, Some(VlanMode::Trunk { allowed: carried, .. })) => {
+                VlanSet::intersection(allowed, carried).len()
+            }
+            (_, None) => 0,
         }
     }
 
     pub(super) fn carries(&self, vlan: VlanId) -> bool {
-        self.vlans.contains(vlan)
+        self.vlan_mode().is_some_and(|mode| mode.carries(vlan))
     }
 
     /// Whether a NIC of this number is one of its members.
@@ -107,9 +113,8 @@ impl<'a> Candidate<'a> {
         if let Some(alone) = up.iter().find(|port| links.individual.contains(port.id)) {
             return Some((alone.name, vec![alone.id]));
         }
-        let channels = self.ports.iter().filter_map(|(_, uplink)| uplink.channel);
-        let min_links = channels.map(|channel| usize::from(channel.min_links)).max();
-        let enough = up.len() >= min_links.unwrap_or(1);
+        let channel = self.ports.first().and_then(|(_, uplink)| uplink.channel);
+        let enough = channel.is_none_or(|channel| up.len() >= usize::from(channel.min_links));
         enough.then(|| (self.key, up.iter().map(|port| port.id).collect()))
     }
 }
@@ -146,7 +151,7 @@ impl<'a> Candidates<'a> {
     }
 
     fn configured(snapshot: &'a Snapshot) -> Self {
-        let mut uplinks: Vec<(&Port, Uplink)> = snapshot
+        let mut uplinks: Vec<Member<'a>> = snapshot
             .ports()
             .filter_map(|port| match port.role {
                 Role::Uplink(uplink) => Some((port, uplink)),
@@ -154,7 +159,7 @@ impl<'a> Candidates<'a> {
             })
             .collect();
         uplinks.sort_by_key(|(port, uplink)| (uplink.nic, port.id));
-        let mut gathered: Vec<(InterfaceName, Kind, Vec<(&Port, Uplink)>)> = Vec::new();
+        let mut gathered: Vec<(InterfaceName, Kind, Vec<Member<'a>>)> = Vec::new();
         for (port, uplink) in uplinks {
             let (key, kind) = place_of(port, &uplink);
             match gathered.iter_mut().find(|(other, ..)| *other == key) {
@@ -188,8 +193,8 @@ impl<'a> Candidates<'a> {
         self.0.iter().find(|candidate| candidate.key == key)
     }
 
-    /// Whether what a label speaks of cannot be sent by any more: its link is down, or what it was a
-    /// member of.
+    /// Whether what a label speaks of cannot be sent by any more: its link is down, or what it was
+    /// a member of.
     pub(super) fn is_lost(&self, label: InterfaceName, links: &Links) -> bool {
         let Some(candidate) = self.by_label(label) else { return true };
         let Some(up) = candidate.up else { return true };
@@ -216,17 +221,4 @@ fn place_of(port: &Port, uplink: &Uplink) -> (InterfaceName, Kind) {
 
 fn rank(uplink: &Uplink) -> u8 {
     uplink.channel.map_or(0, |channel| channel.rank)
-}
-
-/// The VLANs that every uplink carries that is administratively up; when none is, all of them.
-fn common_vlans(ports: &[(&Port, Uplink)]) -> VlanSet {
-    let any_up = ports.iter().any(|(port, _)| port.admin_up);
-    let counting = ports.iter().filter(|(port, _)| port.admin_up || !any_up);
-    counting
-        .map(|(port, _)| match &port.vlan_mode {
-            VlanMode::Access(vlan) => [*vlan].into_iter().collect(),
-            VlanMode::Trunk { allowed, .. } => VlanSet::clone(allowed),
-        })
-        .reduce(|all, more| all.intersection(&more))
-        .unwrap_or(VlanSet::EMPTY)
 }

@@ -132,9 +132,9 @@ fn take(room: &mut [usize], member: usize) -> bool {
     })
 }
 
-/// The hash that stands for all flows of one vEthernet (`source-virtual-port-id`): the same on every
-/// host and in every release. The finalizer of MurmurHash3 (A. Appleby, public domain), which lets
-/// every bit of the number reach every bit of the outcome.
+/// The hash that stands for all flows of one vEthernet (`source-virtual-port-id`): the same on
+/// every host and in every release. The finalizer of MurmurHash3 (A. Appleby, public domain), which
+/// lets every bit of the number reach every bit of the outcome.
 #[must_use]
 #[inline]
 pub const fn port_flow(id: VethId) -> u32 {

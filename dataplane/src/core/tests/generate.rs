@@ -60,8 +60,8 @@ struct Vm {
 enum Teams {
     /// All in this mode, each with VLANs of its own.
     One(ChannelMode, u8),
-    /// Those of odd numbers in one mode, with half of the VLANs, and the others in another, with the
-    /// rest.
+    /// Those of odd numbers in one mode, with half of the VLANs, and the others in another, with
+    /// the rest.
     Two([(ChannelMode, u8); 2]),
 }
 
@@ -122,13 +122,18 @@ fn teams() -> impl Strategy<Value = Teams> {
 }
 
 impl Teams {
-    /// The part of NIC `n` and, if that is not its own matter, its VLANs.
+    /// The part of NIC `n`, and the VLANs that its team has to itself.
     fn part(&self, n: u8) -> (Channel, Option<PortMode>) {
         let (first, (mode, min_links), vlans) = match self {
             Self::One(mode, min_links) => (1, (*mode, *min_links), None),
+            // All that pin are one team.
+            Self::Two([(mode @ ChannelMode::MacPinning { .. }, _), (other, _)])
+                if !other.is_bundle() && *other != ChannelMode::ActiveStandby =>
+            {
+                (1, (*mode, 1), None)
+            }
             Self::Two(teams) => {
                 let team = usize::from(1 - n % 2);
-                // All that pin are one team, and need no VLANs of their own.
                 let vlans = [&VLANS[..2], &VLANS[2..]][team];
                 (1 + team as u8, teams[team], Some(trunk(VLANS[2 * team], vlans)))
             }
@@ -176,7 +181,8 @@ fn vm_port() -> impl Strategy<Value = Vm> {
         1 => Just(MacAllow::Any),
     ];
     let pin = (option::weighted(0.9, 0..3usize), select(vec![0, 0, 0, NOW_NS, NOW_NS + 1]));
-    let named = prop_oneof![3 => Just(Vec::new()), 1 => vec(1..7u8, 1..3)];
+    let nics = subsequence(vec![1, 2, 3, 4, 5, 6], 1..3).prop_shuffle();
+    let named = prop_oneof![3 => Just(Vec::new()), 1 => nics];
     (port(3), seldom(), seldom(), any::<bool>(), mac_allow, seldom(), pin, named).prop_map(
         |(port, promiscuous, uufb_disabled, bpdu_guard, mac_allow, leaving, pin, named)| Vm {
             port,
@@ -337,15 +343,17 @@ impl Case {
         }
         for (n, nic_port) in (1..).zip(&self.nics) {
             let (channel, mode) = self.teams.part(n);
-            lab = lab.member(n, mode.unwrap_or_else(|| nic_port.port.mode.clone()), channel);
+            let pins = matches!(channel.mode, ChannelMode::MacPinning { .. });
+            // The members of a group agree about what their port is.
+            let like = if pins { nic_port } else { &self.nics[usize::from(channel.number) - 1] };
+            lab = lab.member(n, mode.unwrap_or_else(|| like.port.mode.clone()), channel);
+            lab = set(lab, nic(n), &like.port);
+        }
+        for (n, v) in (1..).zip(&self.vms) {
+            lab = set(lab, vm(n), &v.port);
         }
         for (name, port) in self.ports() {
-            lab = lab.with(name, |intent| {
-                intent.admin_up = port.admin_up;
-                intent.mtu_bytes = port.mtu_bytes;
-                intent.acl_in = port.acl_in.clone();
-                intent.acl_out = port.acl_out.clone();
-            });
+            lab = lab.with(name, |intent| intent.admin_up = port.admin_up);
         }
         lab.intent.acls = acls();
         lab.load_balance(self.load_balance).intent
@@ -435,6 +443,15 @@ pub(super) fn team(host: &Host, snapshot: &Snapshot) -> TeamState {
         state.designated[usize::from(vlan.get())] = Some(group(*n));
     }
     state
+}
+
+/// Gives a port what is neither its VLANs nor its role.
+fn set(lab: Lab, name: InterfaceName, port: &Port) -> Lab {
+    lab.with(name, |intent| {
+        intent.mtu_bytes = port.mtu_bytes;
+        intent.acl_in = port.acl_in.clone();
+        intent.acl_out = port.acl_out.clone();
+    })
 }
 
 /// One list of each kind, with a deny and a permit, and frames that neither speaks of.

@@ -1,5 +1,5 @@
-//! Teaming as plain code, for a host that has just come up: which uplinks count as one, and which one
-//! receives for a VLAN. It reads the intent and shares no code with `pinning`.
+//! Teaming as plain code, for a host that has just come up: which uplinks count as one, and which
+//! one receives for a VLAN. It reads the intent and shares no code with `pinning`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -101,11 +101,9 @@ proptest! {
                 // Whatever is done, those who had more than an even share have to give the rest up,
                 // and who is gone gives up all.
                 let (held, has) = (shares(before), shares(&after));
-                let fewest: usize = held
-                    .iter()
-                    .map(|(member, held)| held.saturating_sub(has.get(member).copied().unwrap_or(0)))
-                    .sum();
-                prop_assert_eq!(moves(before, &after), fewest);
+                let has = |member| has.get(member).copied().unwrap_or(0);
+                let fewest = held.iter().map(|(member, held)| held.saturating_sub(has(member)));
+                prop_assert_eq!(moves(before, &after), fewest.sum::<usize>());
                 prop_assert_eq!(&spread(&members, Some(&after)), &after, "it stands still");
             }
             before = Some(after);
