@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DENY  := target/tools/bin/cargo-deny
 
-.PHONY: help setup build test lint unit e2e deny doc demo bench clean
+.PHONY: help setup build test lint unit e2e deny doc demo bench fuzz clean
 
 help:
 	@echo "make setup   install the Debian packages that building and testing need"
@@ -13,6 +13,7 @@ help:
 	@echo "make test    everything CI runs: fmt, clippy, deny, doc, unit, property and end-to-end tests"
 	@echo "make demo    two hosts, a supervisor and six VMs in namespaces, with a report"
 	@echo "make bench   criterion benches of the parts without I/O"
+	@echo "make fuzz    every parser under the fuzzer, FUZZ_SECONDS=20 each"
 
 setup:
 	@packaging/setup.sh
@@ -45,6 +46,10 @@ demo: build
 
 bench: setup
 	$(CARGO) bench --locked -p benches
+
+FUZZ_SECONDS ?= 20
+fuzz: setup
+	@packaging/fuzz.sh all $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean
