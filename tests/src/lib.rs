@@ -19,9 +19,11 @@
 //! | [`wire`] | what tcpdump records and tshark decodes |
 //! | [`frames`], [`mutate`] | frames built, read, and broken by a seed |
 //! | [`switch`], [`hub`] | the physical switch upstream of the hosts, or a dumb repeater |
+//! | [`guest`] | a Linux with a kernel of its own in QEMU: its bonding driver as a partner |
 //! | [`patch`], [`gate`] | a cable that fails in one direction, for some frames, or with its carrier |
 //! | [`topology`], [`lab`] | the file, and the network built of it |
 //! | [`traffic`], [`pinger`] | ping, TCP with its content compared, iperf3; a ping that goes on |
+//! | [`stream`] | numbered datagrams both ways: lost, twice, out of order, and when |
 //! | [`daemons`] | supervisor, dataplanes and CLI in a lab: all command lines of the product |
 //! | [`checks`] | counters of a dataplane, their conservation, and evidence when a test fails |
 //! | [`site`] | two hosts, five VMs: what most tests of the daemons run in |
@@ -72,6 +74,7 @@ pub mod report;
 pub mod site;
 pub mod sniff;
 pub mod standing;
+pub mod stream;
 pub mod super_frame;
 pub mod switch;
 pub mod topology;
