@@ -20,8 +20,8 @@ use crate::push::stream::SwitchService;
 use crate::state::{StartError, State};
 use crate::store::{Store, StoreError};
 
-/// How long clients may take to read the last of their answers when the daemon ends: a watcher whose
-/// terminal stands still would hold it up for ever.
+/// How long clients may take to read the last of their answers when the daemon ends: a watcher
+/// whose terminal stands still would hold it up for ever.
 const GOODBYE_MAX: Duration = Duration::from_secs(3);
 
 /// Why the daemon cannot start, or had to end.

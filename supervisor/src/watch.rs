@@ -1,9 +1,10 @@
 //! Whoever wants to be told of events as they come.
 //!
 //! Where it sits: the engine adds watchers, and after every event hands the log on to them;
-//! `operator/` makes a stream of each [`Watch`]. Invariants: nothing waits for a watcher. Each has a
-//! queue of [`QUEUE_LEN`] events; one that is slower than that misses events, and is told how many
-//! before the next one that it gets.
+//! `operator/` makes a stream of each [`Watch`].
+//!
+//! Invariants: nothing waits for a watcher. Each has a queue of [`QUEUE_LEN`] events; one that is
+//! slower than that misses events, and is told how many before the next one that it gets.
 
 use std::sync::Arc;
 
