@@ -6,10 +6,11 @@ cd "$(dirname "$0")/.."
 
 # clang llvm libbpf-dev linux-libc-dev: the XDP program.   gcc: crates with C parts.
 # The rest are the real programs that the end-to-end tests and the demo use; qemu-system-x86 runs the
-# guest whose Linux is a partner of our port-channels.
+# guest whose Linux is a partner of our port-channels, and the libraries are those of Open vSwitch.
 packages=(clang llvm libbpf-dev linux-libc-dev gcc libc6-dev make python3-venv
           iproute2 ethtool iputils-ping iputils-arping iperf3 tcpdump tshark bpftool
-          udhcpc dnsmasq-base strace qemu-system-x86 ca-certificates)
+          udhcpc dnsmasq-base strace qemu-system-x86 ca-certificates
+          libbpf1 libcap-ng0 libnuma1 libssl3 libunbound8 libxdp1)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -67,4 +68,27 @@ if [[ ! -d $guest ]]; then
     mv "$scratch"/root/lib/modules/*/kernel "$guest.new/modules"
     mv "$scratch/root/bin/busybox" "$guest.new/"
     mv "$guest.new" "$guest"
+fi
+
+# Open vSwitch, the other partner. Unpacked too: installed, it would start its daemons and bring a
+# kernel module and hooks of ifupdown with it.
+openvswitch=target/tools/openvswitch
+download_openvswitch() {
+    (cd "$unpacked" && apt-get download -qq openvswitch-common openvswitch-switch >/dev/null 2>&1)
+}
+if [[ ! -d $openvswitch ]]; then
+    unpacked=$(mktemp -d)
+    trap 'rm -rf "${scratch:-}" "$guest.new" "$unpacked" "$openvswitch.new"' EXIT
+    download_openvswitch || { apt-get update -qq && download_openvswitch; } || {
+        echo "make setup: apt cannot download openvswitch-common and openvswitch-switch" >&2
+        exit 1
+    }
+    mkdir -p "$openvswitch.new"
+    for package in "$unpacked"/openvswitch-*.deb; do
+        dpkg-deb --fsys-tarfile "$package" | tar -x -C "$unpacked"
+    done
+    mv "$unpacked"/usr/bin/{ovs-appctl,ovs-vsctl,ovsdb-tool} "$unpacked/usr/sbin/ovsdb-server" \
+        "$unpacked/usr/lib/openvswitch-switch/ovs-vswitchd" \
+        "$unpacked/usr/share/openvswitch/vswitch.ovsschema" "$openvswitch.new/"
+    mv "$openvswitch.new" "$openvswitch"
 fi
