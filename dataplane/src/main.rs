@@ -65,6 +65,9 @@ struct Attach {
     /// MAC address [default: one that the supervisor allots].
     #[arg(long, default_value = "")]
     mac: String,
+    /// An IPv4 address of the vNIC, to be announced by ARP when the vNIC moves; may be repeated.
+    #[arg(long = "ip", value_name = "ADDRESS")]
+    ipv4: Vec<std::net::Ipv4Addr>,
     /// MTU of the netdev [default: that of the port-profile].
     #[arg(long, default_value_t = 0)]
     mtu: u32,
@@ -123,6 +126,7 @@ async fn attach_vnic(attach: Attach) -> Result<()> {
         netns: attach.netns,
         ifname: attach.ifname,
         mtu_bytes: attach.mtu,
+        ipv4: attach.ipv4.iter().map(ToString::to_string).collect(),
     };
     let reply = client.attach(request).await.map_err(refused)?.into_inner();
     if attach.socket.json {

@@ -159,7 +159,12 @@ impl<C: Chassis> Control<C> {
 
     /// Sends what is to be told of addresses that have moved.
     pub(super) fn announce(&mut self) {
-        let due = self.announcer.due(&self.snapshot, |_| Vec::new(), Instant::now());
+        let attachments = &self.attachments;
+        let addresses = |port| {
+            let of = attachments.values().find(|attachment| attachment.slot == port);
+            of.map(|attachment| attachment.saved.ipv4.clone()).unwrap_or_default()
+        };
+        let due = self.announcer.due(&self.snapshot, addresses, Instant::now());
         for announcement in due {
             self.chassis.inject(announcement.uplink, &announcement.frame);
         }

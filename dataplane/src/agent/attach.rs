@@ -9,6 +9,7 @@
 //! The supervisor numbers vEthernets; a headless dataplane plugs in only what it knows from its last
 //! state. Whatever is plugged in is on disk, and comes back after a restart of the daemon.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use policy::config::Name;
@@ -28,6 +29,8 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 const REOPEN_WAIT: Duration = Duration::from_secs(1);
 /// Longest name of a VM or an adapter.
 const NAME_LEN_MAX: usize = 64;
+/// The most IPv4 addresses that may be told of a vNIC.
+const ADDRESSES_MAX: usize = 16;
 /// MTU of a vNIC whose attach names none, until its policy is known.
 const MTU_DEFAULT_BYTES: u16 = 1500;
 
@@ -207,6 +210,8 @@ impl<C: Chassis> Control<C> {
             netns: request.netns.clone(),
             ifname: request.ifname.clone(),
             mtu_bytes: request.mtu_bytes,
+            // Each was looked at in `check`.
+            ipv4: request.ipv4.iter().filter_map(|ip| ip.parse().ok()).collect(),
         };
         let device = self.device_of(&saved, address);
         let opened = self.chassis.open(slot, &device).map_err(|e| {
@@ -471,6 +476,19 @@ fn check(request: &local::AttachRequest) -> Result<(), Refusal> {
     if request.mtu_bytes != 0 && !(68..=9216).contains(&request.mtu_bytes) {
         let why = format!("mtu {} is out of range, expected 68..9216", request.mtu_bytes);
         return Err(Refusal::Invalid(why));
+    }
+    if request.ipv4.len() > ADDRESSES_MAX {
+        let why =
+            format!("{} IPv4 addresses, expected at most {ADDRESSES_MAX}", request.ipv4.len());
+        return Err(Refusal::Invalid(why));
+    }
+    for text in &request.ipv4 {
+        let station = text.parse().ok().filter(|ip: &Ipv4Addr| {
+            !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_loopback())
+        });
+        if station.is_none() {
+            return Err(Refusal::Invalid(format!("`{text}` is not the IPv4 address of a vNIC")));
+        }
     }
     request.profile.parse::<Name>().map_err(|e| Refusal::Invalid(e.to_string()))?;
     if !request.mac.is_empty() {

@@ -13,6 +13,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -100,6 +101,9 @@ pub struct SavedAttachment {
     pub ifname: String,
     /// MTU that was asked for; 0: that of the profile.
     pub mtu_bytes: u32,
+    /// Its IPv4 addresses, if known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ipv4: Vec<Ipv4Addr>,
 }
 
 /// The state directory.

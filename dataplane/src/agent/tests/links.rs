@@ -81,3 +81,22 @@ fn a_nic_is_opened_anew_when_its_own_mtu_changes_and_not_when_the_profile_does()
     let short = "MTU of eth1 is 1500, not 9000: longer frames are dropped";
     assert_eq!(said, [("Ethernet3/1", true, short), ("Ethernet3/2", true, "")]);
 }
+
+#[test]
+fn an_address_that_is_known_is_announced_by_arp_as_well() {
+    let mut rig = Rig::with_vm();
+    for ifname in ["eth1", "eth2"] {
+        rig.control.handle(link(ifname, true, 1500));
+    }
+    for attachment in rig.control.attachments.values_mut() {
+        attachment.saved.ipv4 = vec![[10, 1, 10, 7].into()];
+    }
+    rig.chassis.record().injected.clear();
+    let sent = rig.control.announcer.sent();
+    rig.control.handle(link("eth1", false, 1500));
+    let injected = rig.chassis.record().injected.clone();
+    let ether_types: Vec<_> = injected.iter().map(|(_, frame)| [frame[16], frame[17]]).collect();
+    assert_eq!(ether_types, [[0x80, 0x35], [0x08, 0x06]], "RARP, then ARP");
+    assert_eq!(injected[1].1[32..36], [10, 1, 10, 7], "the sender's address");
+    assert_eq!(rig.control.announcer.sent() - sent, 2);
+}
