@@ -71,7 +71,7 @@ impl Rig {
 }
 
 #[test]
-fn two_bonds_agree_and_carry_vlans_and_again_after_a_reset() {
+fn two_bonds_agree_and_carry_vlans_and_again_after_a_restart() {
     let rig = Rig::boot();
     for _ in 0..2 {
         let (bond0, bond1) = rig.bonds();
@@ -84,8 +84,8 @@ fn two_bonds_agree_and_carry_vlans_and_again_after_a_reset() {
         assert_ne!(lacp.actor_churn, Churn::Churned);
         rig.vlans();
         rig.ping();
-        rig.guest.reset().unwrap();
-        assert!(rig.guest.bond_status("bond0").is_err(), "a bond has survived a reset");
+        rig.guest.restart().unwrap();
+        assert!(rig.guest.bond_status("bond0").is_err(), "a bond has survived a restart");
     }
 }
 
@@ -195,6 +195,11 @@ fn commands_programs_and_modules_are_as_asked_for() {
     let error = guest.bond(&BondConfig::lacp("bond0", &[7])).unwrap_err().to_string();
     assert!(error.contains("eth7") && error.contains("kernel:"), "{error}");
     assert!(guest.set_carrier(0, End::Lab, false).is_err());
+    let carrier = || guest.sh("cat /sys/class/net/eth0/carrier").unwrap();
+    assert_eq!(carrier(), "1\n");
+    guest.set_carrier(0, End::Guest, false).unwrap();
+    guest.restart().unwrap();
+    assert_eq!(carrier(), "0\n");
 }
 
 #[test]

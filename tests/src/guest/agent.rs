@@ -7,7 +7,7 @@
 //! 1. Answers have their lengths in front, so nothing that a command prints can be taken for the
 //!    end of its output.
 //! 2. Each request has a marker of its own, and what does not begin with it is skipped: after a
-//!    request that was given up, or a reset in the middle of an answer, the next one works.
+//!    request that was given up, the next one works.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

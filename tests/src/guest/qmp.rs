@@ -1,7 +1,7 @@
 //! QEMU's machine protocol (QMP, docs/interop/qmp-spec.txt of QEMU): requests and answers are JSON
 //! objects, one a line, with events between them.
 //!
-//! *Where it sits:* under [`super::Guest`], which pulls the cables of NICs and resets by it.
+//! *Where it sits:* under [`super::Guest`], which pulls the cables of its NICs by it.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

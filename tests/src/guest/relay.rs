@@ -16,6 +16,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -122,30 +123,57 @@ struct State {
 pub(super) struct Relay {
     state: Arc<State>,
     stop: Arc<EventFd>,
-    /// Gives the guest's socket back when it ends.
-    thread: Option<JoinHandle<UnixDatagram>>,
+    /// Gives its sockets back when it ends.
+    thread: Option<JoinHandle<Ends>>,
+}
+
+/// The two ends of a wire: the socket that is connected to the guest's NIC, and the interface; with
+/// `None` the frames of the guest are taken and thrown away.
+#[derive(Debug)]
+struct Ends {
+    guest: UnixDatagram,
+    interface: Option<PacketSocket>,
 }
 
 impl Relay {
-    /// Starts to carry frames between a socket that is connected to the guest's NIC and an
-    /// interface; with `None` the frames of the guest are taken and thrown away.
-    pub(super) fn start(guest: UnixDatagram, interface: Option<PacketSocket>) -> Result<Self> {
-        guest.set_nonblocking(true).map_err(LabError::io("cannot set up the socket of a NIC"))?;
+    /// Starts to carry frames between an interface and a NIC of the guest, from `socket` to that
+    /// of QEMU at `nic`.
+    pub(super) fn start(
+        socket: UnixDatagram,
+        nic: &Path,
+        interface: Option<PacketSocket>,
+    ) -> Result<Self> {
+        socket.set_nonblocking(true).map_err(LabError::io("cannot set up the socket of a NIC"))?;
+        connect(&socket, nic)?;
         let state = Arc::new(State::default());
         let stop = stop_event()?;
-        let thread = Some(spawn(guest, interface, &state, &stop));
+        let thread = Some(spawn(Ends { guest: socket, interface }, &state, &stop));
         Ok(Self { state, stop, thread })
     }
 
     /// Plugs the wire into another interface, or into none; gates and counters stay.
     pub(super) fn plug(&mut self, interface: Option<PacketSocket>) -> Result<()> {
+        self.change(|ends| {
+            ends.interface = interface;
+            Ok(())
+        })
+    }
+
+    /// Connects to another QEMU at the same place; gates and counters stay.
+    pub(super) fn reconnect(&mut self, nic: &Path) -> Result<()> {
+        self.change(|ends| connect(&ends.guest, nic))
+    }
+
+    /// Stops, changes something about the ends, and goes on.
+    fn change(&mut self, change: impl FnOnce(&mut Ends) -> Result<()>) -> Result<()> {
         let stop = stop_event()?;
-        let guest = self
+        let mut ends = self
             .end()
             .ok_or_else(|| LabError::Unexpected("the relay of a NIC has ended".to_owned()))?;
+        let changed = change(&mut ends);
         self.stop = stop;
-        self.thread = Some(spawn(guest, interface, &self.state, &self.stop));
-        Ok(())
+        self.thread = Some(spawn(ends, &self.state, &self.stop));
+        changed
     }
 
     pub(super) fn set(&self, way: Way, pass: Pass) {
@@ -169,7 +197,7 @@ impl Relay {
     }
 
     /// Ends the thread; `None` when it had ended or panicked.
-    fn end(&mut self) -> Option<UnixDatagram> {
+    fn end(&mut self) -> Option<Ends> {
         let thread = self.thread.take()?;
         if let Err(errno) = self.stop.write(1) {
             eprintln!("lab: cannot stop the relay of a guest's NIC: {errno}");
@@ -192,16 +220,14 @@ fn stop_event() -> Result<Arc<EventFd>> {
     EventFd::from_flags(flags).map(Arc::new).map_err(LabError::errno("cannot make an eventfd"))
 }
 
-fn spawn(
-    guest: UnixDatagram,
-    interface: Option<PacketSocket>,
-    state: &Arc<State>,
-    stop: &Arc<EventFd>,
-) -> JoinHandle<UnixDatagram> {
+fn connect(socket: &UnixDatagram, nic: &Path) -> Result<()> {
+    socket.connect(nic).map_err(LabError::io(format!("cannot connect to {}", nic.display())))
+}
+
+fn spawn(ends: Ends, state: &Arc<State>, stop: &Arc<EventFd>) -> JoinHandle<Ends> {
     let (state, stop) = (Arc::clone(state), Arc::clone(stop));
     let carrier = Carrier {
-        guest,
-        interface,
+        ends,
         state,
         buffer: vec![0; FRAME_LEN_MAX],
         waiting: None,
@@ -212,8 +238,7 @@ fn spawn(
 
 /// What the thread works with.
 struct Carrier {
-    guest: UnixDatagram,
-    interface: Option<PacketSocket>,
+    ends: Ends,
     state: Arc<State>,
     buffer: Vec<u8>,
     /// The frame that the guest did not take yet.
@@ -222,7 +247,7 @@ struct Carrier {
 }
 
 impl Carrier {
-    fn run(mut self, stop: &EventFd) -> UnixDatagram {
+    fn run(mut self, stop: &EventFd) -> Ends {
         while self.wait(stop) {
             self.carry_out();
             self.retry();
@@ -230,7 +255,7 @@ impl Carrier {
                 self.carry_in();
             }
         }
-        self.guest
+        self.ends
     }
 
     /// Waits until there is something to do; false when it is to stop.
@@ -239,10 +264,10 @@ impl Carrier {
         let toward_guest = if blocked { PollFlags::POLLOUT } else { PollFlags::empty() };
         let mut fds = vec![
             PollFd::new(stop.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.guest.as_fd(), PollFlags::POLLIN | toward_guest),
+            PollFd::new(self.ends.guest.as_fd(), PollFlags::POLLIN | toward_guest),
         ];
         // While a frame waits, those behind it stay in the buffer of the packet socket.
-        if let Some(interface) = self.interface.as_ref().filter(|_| !blocked) {
+        if let Some(interface) = self.ends.interface.as_ref().filter(|_| !blocked) {
             fds.push(PollFd::new(interface.as_fd(), PollFlags::POLLIN));
         }
         let patience = PATIENCE.saturating_sub(self.waiting_since.elapsed());
@@ -262,9 +287,9 @@ impl Carrier {
         let way = &self.state.from_guest;
         for _ in 0..TURN_FRAMES {
             // An error is that of a frame sent before (the guest is gone): it is not repeated.
-            let Ok(length) = self.guest.recv(&mut self.buffer) else { return };
+            let Ok(length) = self.ends.guest.recv(&mut self.buffer) else { return };
             let frame = &self.buffer[..length];
-            match &self.interface {
+            match &self.ends.interface {
                 None => drop(way.stopped.fetch_add(1, Ordering::Relaxed)),
                 Some(interface) if way.admits(frame) => way.count(interface.send(frame).is_ok()),
                 Some(_) => {}
@@ -275,14 +300,14 @@ impl Carrier {
     /// A turn of frames into the guest.
     fn carry_in(&mut self) {
         let way = &self.state.to_guest;
-        let Some(interface) = &mut self.interface else { return };
+        let Some(interface) = &mut self.ends.interface else { return };
         for _ in 0..TURN_FRAMES {
             // An error (`ENETDOWN`) is reported once, and the interface may come back.
             let Ok(Some((_, frame))) = interface.receive() else { return };
             if !way.admits(frame) {
                 continue;
             }
-            match self.guest.send(frame) {
+            match self.ends.guest.send(frame) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.waiting = Some(frame.to_vec());
                     self.waiting_since = Instant::now();
@@ -296,7 +321,7 @@ impl Carrier {
     /// Offers the waiting frame again, and gives it up when it is too old.
     fn retry(&mut self) {
         let Some(frame) = self.waiting.take() else { return };
-        match self.guest.send(&frame) {
+        match self.ends.guest.send(&frame) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if self.waiting_since.elapsed() < PATIENCE {
                     self.waiting = Some(frame);
@@ -311,7 +336,7 @@ impl Carrier {
 
     /// Loses what is in the buffer of the packet socket: it is older than the frame given up.
     fn drain(&mut self) {
-        let Some(interface) = &mut self.interface else { return };
+        let Some(interface) = &mut self.ends.interface else { return };
         while let Ok(Some(_)) = interface.receive() {
             self.state.to_guest.count(false);
         }
@@ -337,6 +362,7 @@ mod tests {
         relay: Relay,
         guest: UnixDatagram,
         lab: Namespace,
+        _dir: tempfile::TempDir,
     }
 
     impl Rig {
@@ -344,10 +370,14 @@ mod tests {
         fn new() -> Self {
             let lab = Namespace::create("relay").unwrap();
             link::cable((&lab, "eth0"), (&lab, "p0"), 1500).unwrap();
-            let (guest, ours) = UnixDatagram::pair().unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let nic = dir.path().join("nic.guest");
+            let guest = UnixDatagram::bind(&nic).unwrap();
+            let ours = UnixDatagram::bind(dir.path().join("nic.lab")).unwrap();
+            guest.connect(dir.path().join("nic.lab")).unwrap();
             guest.set_nonblocking(true).unwrap();
-            let relay = Relay::start(ours, Some(Self::end(&lab))).unwrap();
-            Self { relay, guest, lab }
+            let relay = Relay::start(ours, &nic, Some(Self::end(&lab))).unwrap();
+            Self { relay, guest, lab, _dir: dir }
         }
 
         fn end(lab: &Namespace) -> PacketSocket {

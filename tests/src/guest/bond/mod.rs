@@ -14,6 +14,10 @@ use super::Guest;
 use crate::error::{LabError, Result};
 use crate::wait::wait_for_ok;
 
+/// Before each look at a bond that is waited for, in the guest: a command costs an emulated
+/// processor 20 ms, and a guest that is looked at all the time has no time for its frames.
+const PAUSE: &str = "usleep 100000\n";
+
 /// What a bond does with its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BondMode {
@@ -250,13 +254,17 @@ impl Guest {
     /// # Errors
     /// When there is no such bond, or what the driver says cannot be understood.
     pub fn bond_status(&self, name: &str) -> Result<BondStatus> {
-        let text = self.sh(&format!("cat /proc/net/bonding/{name}"))?;
+        self.bond_status_after(name, "")
+    }
+
+    fn bond_status_after(&self, name: &str, commands: &str) -> Result<BondStatus> {
+        let text = self.sh(&format!("{commands}cat /proc/net/bonding/{name}"))?;
         BondStatus::parse(&text).map_err(|problem| {
             LabError::Unexpected(format!("/proc/net/bonding/{name}: {problem} in:\n{text}"))
         })
     }
 
-    /// Waits until a bond is as wanted and gives its status.
+    /// Waits until a bond is as wanted and gives its status; looks some eight times a second.
     ///
     /// # Errors
     /// [`LabError::Timeout`] with the status seen last.
@@ -267,7 +275,7 @@ impl Guest {
         wanted: impl Fn(&BondStatus) -> bool,
     ) -> Result<BondStatus> {
         wait_for_ok(format!("{name} of {}", self.name()), deadline, || {
-            let status = self.bond_status(name).map_err(|error| error.to_string())?;
+            let status = self.bond_status_after(name, PAUSE).map_err(|error| error.to_string())?;
             if wanted(&status) { Ok(status) } else { Err(format!("{status:#?}")) }
         })
     }
