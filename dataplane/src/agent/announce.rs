@@ -36,7 +36,6 @@ const BURST: u32 = 1_024;
 #[derive(Debug)]
 struct Move {
     port: PortId,
-    uplink: PortId,
     left: u8,
     not_before: Instant,
 }
@@ -69,10 +68,10 @@ impl Announcer {
         }
     }
 
-    /// The addresses of a port are now behind this uplink. What was to be told of it is past.
-    pub(super) fn moved(&mut self, port: PortId, uplink: PortId, now: Instant) {
+    /// The addresses of a port are now behind another uplink. What was to be told of it is past.
+    pub(super) fn moved(&mut self, port: PortId, now: Instant) {
         self.forget(port);
-        self.first.push_back(Move { port, uplink, left: TELLINGS, not_before: now });
+        self.first.push_back(Move { port, left: TELLINGS, not_before: now });
     }
 
     /// The port has no uplink any more, or is gone.
@@ -86,17 +85,21 @@ impl Announcer {
         self.sent
     }
 
-    /// What is to be sent now. `addresses` gives the IPv4 addresses that are known of a port.
+    /// What is to be sent now. `uplink` gives the NIC that a port sends by, which of a port-channel
+    /// may be another one at each telling; `addresses` the IPv4 addresses that are known of it.
     pub(super) fn due(
         &mut self,
         snapshot: &Snapshot,
+        uplink: impl Fn(PortId) -> Option<PortId>,
         addresses: impl Fn(PortId) -> Vec<Ipv4Addr>,
         now: Instant,
     ) -> Vec<Announcement> {
         self.refill(now);
         let mut frames = Vec::new();
         while let Some(mut next) = self.next(now) {
-            let told = telling(snapshot, &next, &addresses(next.port));
+            let by = uplink(next.port);
+            let told = by.map(|by| telling(snapshot, next.port, by, &addresses(next.port)));
+            let told = told.unwrap_or_default();
             let cost = u32::try_from(told.len()).unwrap_or(BURST);
             if cost > self.tokens {
                 // The first one to go when there is room again.
@@ -135,16 +138,21 @@ impl Announcer {
 }
 
 /// One telling: each address of the port in each VLAN that it and the uplink carry.
-fn telling(snapshot: &Snapshot, of: &Move, addresses: &[Ipv4Addr]) -> Vec<Announcement> {
-    let Some(wire) = snapshot.port(of.uplink) else { return Vec::new() };
-    let own = snapshot.fib().iter().filter(|(_, _, owner)| *owner == of.port);
+fn telling(
+    snapshot: &Snapshot,
+    port: PortId,
+    uplink: PortId,
+    addresses: &[Ipv4Addr],
+) -> Vec<Announcement> {
+    let Some(wire) = snapshot.port(uplink) else { return Vec::new() };
+    let own = snapshot.fib().iter().filter(|(_, _, owner)| *owner == port);
     let carried = own.filter(|(vlan, _, _)| wire.vlan_mode.carries(*vlan));
     let frames = carried.flat_map(|(vlan, mac, _)| {
         let tag = (!leaves_untagged(&wire.vlan_mode, vlan)).then_some(vlan);
         let known = addresses.iter().map(move |ip| arp::build_gratuitous(mac, *ip));
         std::iter::once(arp::build_rarp(mac)).chain(known).map(move |frame| tagged(&frame, tag))
     });
-    frames.take(FRAMES_MAX).map(|frame| Announcement { uplink: of.uplink, frame }).collect()
+    frames.take(FRAMES_MAX).map(|frame| Announcement { uplink, frame }).collect()
 }
 
 fn leaves_untagged(mode: &VlanMode, vlan: VlanId) -> bool {
@@ -190,19 +198,19 @@ mod tests {
     fn a_move_is_told_four_times_and_a_later_one_replaces_it() {
         let (start, snapshot) = (Instant::now(), Snapshot::empty());
         let mut announcer = Announcer::new(start);
-        let none = |_: PortId| Vec::new();
-        announcer.moved(port(1), port(8), start);
-        announcer.moved(port(1), port(9), start);
-        assert_eq!(announcer.first.len(), 1, "the last place counts");
+        let (none, uplink) = (|_: PortId| Vec::new(), |_: PortId| Some(port(8)));
+        announcer.moved(port(1), start);
+        announcer.moved(port(1), start);
+        assert_eq!(announcer.first.len(), 1, "the last move counts");
         for telling in 0..u32::from(TELLINGS) {
             assert_eq!(announcer.again.len(), usize::from(telling > 0));
-            announcer.due(&snapshot, none, start + REPEAT_AFTER * telling);
+            announcer.due(&snapshot, uplink, none, start + REPEAT_AFTER * telling);
             let waiting = announcer.again.len();
-            announcer.due(&snapshot, none, start + REPEAT_AFTER * telling);
+            announcer.due(&snapshot, uplink, none, start + REPEAT_AFTER * telling);
             assert_eq!(announcer.again.len(), waiting, "not before its time");
         }
         assert_eq!((announcer.first.len(), announcer.again.len()), (0, 0));
-        announcer.moved(port(1), port(8), start);
+        announcer.moved(port(1), start);
         announcer.forget(port(1));
         assert_eq!(announcer.first.len(), 0);
     }

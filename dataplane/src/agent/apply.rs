@@ -164,7 +164,8 @@ impl<C: Chassis> Control<C> {
             let of = attachments.values().find(|attachment| attachment.slot == port);
             of.map(|attachment| attachment.saved.ipv4.clone()).unwrap_or_default()
         };
-        let due = self.announcer.due(&self.snapshot, addresses, Instant::now());
+        let uplink = |port| self.team.pinned_member(port);
+        let due = self.announcer.due(&self.snapshot, uplink, addresses, Instant::now());
         for announcement in due {
             self.chassis.inject(announcement.uplink, &announcement.frame);
         }

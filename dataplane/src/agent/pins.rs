@@ -39,11 +39,11 @@ impl<C: Chassis> Control<C> {
         let (now, took) = (Instant::now(), began.elapsed());
         let mut told = Vec::new();
         for repin in repins {
-            let Some(uplink) = repin.to else {
+            if repin.to.is_none() {
                 self.announcer.forget(repin.port);
                 continue;
-            };
-            self.announcer.moved(repin.port, uplink, now);
+            }
+            self.announcer.moved(repin.port, now);
             if repin.cause != Cause::New {
                 self.moves.entry(self.port_name(repin.port)).or_default().add(took);
                 told.push(*repin);
