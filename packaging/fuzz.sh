@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=(frame_key lacp lldp cdp config)
+targets=(frame_key lacp lldp cdp config push)
 
 if (($# != 2)) || [[ ! $2 =~ ^[1-9][0-9]*$ ]] || [[ " all ${targets[*]} " != *" $1 "* ]]; then
     echo "usage: packaging/fuzz.sh TARGET SECONDS, where TARGET is all or one of: ${targets[*]}" >&2
@@ -22,15 +22,18 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares"
-export CARGO_TERM_PROGRESS_WHEN=never
+# The C++ compiler that `make setup` installs.
+export CXX=${CXX:-clang++} CARGO_TERM_PROGRESS_WHEN=never
+features=()
+[[ " ${targets[*]} " != *" push "* ]] || features=(--features dataplane)
 cargo build --quiet --release --locked --manifest-path fuzz/Cargo.toml --target "$host" \
-    --target-dir target/fuzz "${targets[@]/#/--bin=}"
+    --target-dir target/fuzz "${features[@]}" "${targets[@]/#/--bin=}"
 
 for target in "${targets[@]}"; do
     corpus=target/fuzz/corpus/$target found=target/fuzz/found/$target
     mkdir -p "$corpus" "$found"
     options=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
-             -artifact_prefix="$found/")
+             -use_value_profile=1 -artifact_prefix="$found/")
     [[ ! -f fuzz/$target.dict ]] || options+=(-dict="fuzz/$target.dict")
     log=target/fuzz/$target.log
     start=$SECONDS
