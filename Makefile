@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DENY  := target/tools/bin/cargo-deny
 
-.PHONY: help setup build test lint unit e2e deny doc demo bench fuzz clean
+.PHONY: help setup build test lint unit e2e soak deny doc demo bench fuzz clean
 
 help:
 	@echo "make setup   install the Debian packages that building and testing need"
@@ -13,6 +13,7 @@ help:
 	@echo "make test    everything CI runs: fmt, clippy, deny, doc, unit, property and end-to-end tests"
 	@echo "make demo    two hosts, a supervisor and six VMs in namespaces, with a report"
 	@echo "make bench   criterion benches of the parts without I/O"
+	@echo "make soak    two minutes of overload on a port-channel with the fast rate"
 	@echo "make fuzz    every parser under the fuzzer, FUZZ_SECONDS=20 each"
 
 setup:
@@ -40,6 +41,10 @@ unit: setup
 e2e: setup
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked -p tests
+
+soak: setup
+	$(CARGO) build --release --locked --workspace --bins
+	WEFT_SOAK_S=120 $(CARGO) test --release --locked -p tests --test e2e_failover overload -- --nocapture
 
 demo: build
 	$(CARGO) run --release --locked -q -p tests --bin lab -- demo examples/practica.yaml

@@ -20,6 +20,7 @@
 //! | [`frames`], [`mutate`] | frames built, read, and broken by a seed |
 //! | [`switch`], [`hub`] | the physical switch upstream of the hosts, or a dumb repeater |
 //! | [`guest`] | a Linux with a kernel of its own in QEMU: its bonding driver as a partner |
+//! | [`lacp_partner`] | a partner that agrees with whatever it hears, and counts what it says |
 //! | [`patch`], [`gate`] | a cable that fails in one direction, for some frames, or with its carrier |
 //! | [`topology`], [`lab`] | the file, and the network built of it |
 //! | [`traffic`], [`pinger`] | ping, TCP with its content compared, iperf3; a ping that goes on |
@@ -62,6 +63,7 @@ pub mod guest;
 pub mod hub;
 pub mod inject;
 pub mod lab;
+pub mod lacp_partner;
 pub mod link;
 pub mod mutate;
 pub mod netns;

@@ -34,6 +34,8 @@ pub(super) struct Speaker {
     notices: Sender<Notice>,
     seen: Arc<ArcSwap<Seen>>,
     clock: Instant,
+    /// Wall-clock time at which the clock stood at 0. Read once: what is shown of the past stays.
+    epoch_unix_ns: u64,
     system: SystemId,
     nics: BTreeMap<u8, Nic>,
     lacp: Lacp,
@@ -51,8 +53,22 @@ impl Speaker {
     ) -> Self {
         let system = SystemId { priority: 0, mac: MacAddr::ZERO };
         let (nics, lacp) = (BTreeMap::new(), Lacp::new(system));
+        let since_ns = u64::try_from(clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let epoch_unix_ns = unix_time_ns().saturating_sub(since_ns);
         let (neighbors, identity) = (Neighbors::default(), None);
-        Self { commands, wake, notices, seen, clock, system, nics, lacp, neighbors, identity }
+        Self {
+            commands,
+            wake,
+            notices,
+            seen,
+            clock,
+            epoch_unix_ns,
+            system,
+            nics,
+            lacp,
+            neighbors,
+            identity,
+        }
     }
 
     /// Until it is told to stop.
@@ -204,7 +220,7 @@ impl Speaker {
             groups: self.lacp.groups().collect(),
             ports: self.lacp.port_statuses().collect(),
             neighbors: self.neighbors.iter().cloned().collect(),
-            epoch_unix_ns: unix_time_ns().saturating_sub(self.now_ns()),
+            epoch_unix_ns: self.epoch_unix_ns,
         }));
         for change in changes {
             // The control thread looks at every tick as well, so one that is lost is only late.
