@@ -1,6 +1,6 @@
 //! The loop: obey, hear, let time pass, send, tell, wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,6 +38,9 @@ pub(super) struct Speaker {
     epoch_unix_ns: u64,
     system: SystemId,
     nics: BTreeMap<u8, Nic>,
+    /// The NICs whose netdev has carrier, also those that are not in use: one that is later does not
+    /// get it anew.
+    carriers: BTreeSet<u8>,
     lacp: Lacp,
     neighbors: Neighbors,
     identity: Option<(HostId, String)>,
@@ -52,7 +55,7 @@ impl Speaker {
         clock: Instant,
     ) -> Self {
         let system = SystemId { priority: 0, mac: MacAddr::ZERO };
-        let (nics, lacp) = (BTreeMap::new(), Lacp::new(system));
+        let (nics, carriers, lacp) = (BTreeMap::new(), BTreeSet::new(), Lacp::new(system));
         let since_ns = u64::try_from(clock.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let epoch_unix_ns = unix_time_ns().saturating_sub(since_ns);
         let (neighbors, identity) = (Neighbors::default(), None);
@@ -65,6 +68,7 @@ impl Speaker {
             epoch_unix_ns,
             system,
             nics,
+            carriers,
             lacp,
             neighbors,
             identity,
@@ -138,9 +142,10 @@ impl Speaker {
                     nic.settings = of;
                     nic
                 }
-                before => {
+                _ => {
                     let mut nic = Nic::new(of);
-                    nic.carrier = before.is_some_and(|before| before.carrier);
+                    nic.carrier = self.carriers.contains(&number);
+                    nic.lldp.link(now_ns, nic.carrier);
                     nic
                 }
             };
@@ -151,6 +156,11 @@ impl Speaker {
 
     fn link(&mut self, nic: u8, up: bool) {
         let now_ns = self.now_ns();
+        if up {
+            self.carriers.insert(nic);
+        } else {
+            self.carriers.remove(&nic);
+        }
         if let Some(nic) = self.nics.get_mut(&nic) {
             nic.set_carrier(up);
             nic.lldp.link(now_ns, up);
@@ -299,4 +309,44 @@ fn ports(settings: &[NicSettings], nics: &BTreeMap<u8, Nic>) -> Vec<PortConfig> 
         })
     };
     settings.iter().filter_map(port).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam::channel::bounded;
+    use nix::sys::eventfd::EfdFlags;
+
+    use super::*;
+
+    fn nic(ifname: &str) -> NicSettings {
+        let (ifname, port) = (ifname.to_owned(), "Ethernet3/1".to_owned());
+        NicSettings { nic: 1, ifname, port, lacp: None, lldp_transmit: true }
+    }
+
+    fn settings(nics: Vec<NicSettings>) -> Settings {
+        let system = SystemId { priority: 1, mac: MacAddr::ZERO };
+        Settings { system, host: HostId::new([1; 16]), name: "h1".to_owned(), nics }
+    }
+
+    #[test]
+    fn an_uplink_that_has_carrier_before_it_is_configured_says_who_is_here() {
+        let (orders, commands) = bounded(8);
+        let (notices, _told) = bounded(8);
+        let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).expect("an eventfd"));
+        let seen = Arc::new(ArcSwap::default());
+        let mut speaker = Speaker::new(commands, wake, notices, seen, Instant::now());
+        let mut speaks_after = |order: Command| {
+            orders.send(order).expect("there is room");
+            speaker.obey();
+            speaker.nics.get(&1).is_some_and(|nic| nic.lldp.next_deadline_ns().is_some())
+        };
+        assert!(!speaks_after(Command::Link { nic: 1, up: true }));
+        assert!(speaks_after(Command::Configure(settings(vec![nic("eth1")]))));
+        // Also when it is another netdev, or comes back into use.
+        assert!(speaks_after(Command::Configure(settings(vec![nic("eth7")]))));
+        assert!(!speaks_after(Command::Configure(settings(Vec::new()))));
+        assert!(speaks_after(Command::Configure(settings(vec![nic("eth7")]))));
+        assert!(!speaks_after(Command::Link { nic: 1, up: false }));
+        assert!(!speaks_after(Command::Configure(settings(vec![nic("eth1")]))));
+    }
 }
