@@ -23,6 +23,7 @@ pub fn json(status: &StatusReply) -> Value {
         "dropped": status.dropped,
         "tx_frames": status.tx_frames,
         "tx_dropped": status.tx_dropped,
+        "announcements": status.announcements,
         "memory": {
             "chunks": memory.chunks,
             "chunks_free": memory.chunks_free,
