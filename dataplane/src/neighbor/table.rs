@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::SECOND_NS;
 use super::announcement::{Announcement, HearError, Heard};
 
-/// Neighbours that an uplink knows by one protocol. A cable has one other end; more are heard behind
-/// a hub, or through a switch that does not know the protocol. Who comes later is left out, and
-/// counted, so that a flood of new names does not push out those that are real.
+/// Neighbours that an uplink knows by one protocol. A cable has one other end; more are heard
+/// behind a hub, or through a switch that does not know the protocol. Who comes later is left out,
+/// and counted, so that a flood of new names does not push out those that are real.
 pub const NEIGHBORS_MAX: usize = 8;
 
 /// Changes that an uplink tells of at once; then one a second. All its neighbours by both protocols

@@ -541,7 +541,8 @@ fn bounded(text: &[u8]) -> &[u8] {
     text.get(..end).unwrap_or(text)
 }
 
-/// Appends a TLV. Every value of this file is at most 256 octets long, the length field ends at 511.
+/// Appends a TLV. Every value of this file is at most 256 octets long; the length field has nine
+/// bits.
 fn put_tlv(frame: &mut Vec<u8>, kind: u8, parts: &[&[u8]]) {
     let len = parts.iter().map(|part| part.len()).sum::<usize>();
     let len = u16::try_from(len).unwrap_or(u16::MAX).min(0x1ff);

@@ -282,7 +282,7 @@ proptest! {
         show(&frame(&[field(1, b"sw")].into_iter().chain(fields).collect::<Vec<_>>()));
     }
 
-    /// Faults in a frame whose checksum is made right again, so that they come through to the fields.
+    /// Faults in a frame whose checksum is made right again, so that they come to the fields.
     #[test]
     fn no_mutation_panics(
         faults in vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
