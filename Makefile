@@ -44,7 +44,7 @@ e2e: setup
 
 soak: setup
 	$(CARGO) build --release --locked --workspace --bins
-	WEFT_SOAK_S=120 $(CARGO) test --release --locked -p tests --test e2e_failover overload -- --nocapture
+	WEFT_SOAK_S=120 $(CARGO) test --release --locked -p tests --test e2e_overload -- --nocapture
 
 demo: build
 	$(CARGO) run --release --locked -q -p tests --bin lab -- demo examples/practica.yaml

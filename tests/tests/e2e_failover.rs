@@ -1,14 +1,18 @@
 //! An uplink fails under traffic: what is lost, doubled or disordered, and for how long. Numbered
 //! datagrams in both directions and a TCP stream, through the real programs; needs root.
 
-#[path = "e2e_failover/overload.rs"]
-mod overload;
 #[path = "e2e_failover/pinned.rs"]
 mod pinned;
 
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use tests::netns::Namespace;
 use tests::stream::{Report, StreamConfig};
+use tests::traffic::tcp_transfer;
+use tests::wait::{SOON, wait_for_ok};
 
 /// 20,000 datagrams a second in each direction, over eight flows.
 fn load() -> StreamConfig {
@@ -20,7 +24,38 @@ const STEADY: Duration = Duration::from_secs(1);
 
 /// From the loss of a carrier to the last datagram that was lost for it. The target is 20 ms; a
 /// busy machine of two cores, on which generator, switch and hosts share them, may take longer.
-const OUTAGE_MAX: Duration = Duration::from_millis(200);
+const OUTAGE_MAX: Duration = Duration::from_millis(250);
+
+/// Bytes of a TCP stream: more than pass before the failure.
+const TCP_BYTES: usize = 100_000_000;
+
+/// The tests here measure time: one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets this happen in the midst of a TCP stream, which must come through with its content whole.
+fn tcp_survives(
+    from: &Namespace,
+    (to, address): (&Namespace, SocketAddr),
+    happens: impl FnOnce() -> Instant,
+) {
+    thread::scope(|scope| {
+        let tcp = scope.spawn(|| tcp_transfer(from, (to, address), TCP_BYTES, 7));
+        wait_for_ok("the TCP stream to flow", SOON, || {
+            let route = format!("sport = :{}", address.port());
+            let received = to.output("ss", &["-tiHn", "state", "established", &route]);
+            let received = received.map_err(|error| error.to_string())?;
+            let bytes = received.split("bytes_received:").nth(1).unwrap_or_default();
+            let digits: String = bytes.chars().take_while(char::is_ascii_digit).collect();
+            if digits.len() > 6 { Ok(()) } else { Err(received) }
+        })
+        .expect("it flows");
+        happens();
+        tcp.join().expect("no panic").expect("the TCP stream survives, its content whole");
+    });
+}
 
 /// Says what became of the streams, and checks what must hold however busy the machine is.
 fn check(what: &str, reports: &[Report; 2], event: Instant, outage_max: Duration) {

@@ -239,6 +239,7 @@ impl Speaker {
         let now_ns = self.now_ns();
         for change in self.neighbors.take_changes() {
             if change.kind == neighbor::ChangeKind::New
+                && change.neighbor.announcement.protocol == neighbor::Protocol::Lldp
                 && let Some(nic) = self.nics.get_mut(&change.neighbor.nic)
             {
                 nic.lldp.new_neighbor(now_ns);
@@ -250,7 +251,9 @@ impl Speaker {
     /// Sleeps until a frame comes, an order, or the next deadline.
     fn wait(&self) -> nix::Result<()> {
         let lacp = self.lacp.next_deadline_ns();
-        let lldp = self.nics.values().filter_map(|nic| nic.lldp.next_deadline_ns());
+        // One that was never open has no address to speak from yet.
+        let speaking = self.nics.values().filter(|nic| nic.mac().is_some());
+        let lldp = speaking.filter_map(|nic| nic.lldp.next_deadline_ns());
         let reopen = self.nics.values().filter_map(Nic::deadline_ns);
         let deadlines = reopen.chain(lldp).chain(lacp).chain(self.neighbors.next_deadline_ns());
         let left_ns = deadlines.min().map_or(u64::MAX, |at| at.saturating_sub(self.now_ns()));
