@@ -67,15 +67,24 @@ pub fn pvst_untagged(src: MacAddr, vid: VlanId) -> Vec<u8> {
 
 /// An LLDPDU (IEEE 802.1AB clause 8): chassis, port, time to live, system name.
 pub fn lldp(src: MacAddr) -> Vec<u8> {
-    let mut body = vec![0x02, 7, 4];
-    body.extend(src.octets());
-    body.extend([0x04, 5, 5]);
-    body.extend(*b"eth1");
-    body.extend([0x06, 2, 0, 120]);
-    body.extend([0x0a, 8]);
-    body.extend(*b"weft-lab");
-    body.extend([0, 0]);
-    Frame::new(src, LLDP_NEAREST).payload(EtherType::LLDP, &body)
+    lldp_of(src, "weft-lab", "eth1", 120)
+}
+
+/// The LLDPDU of a port of a switch; with a time to live of 0 the last one, which takes it back.
+/// Names of up to 254 characters.
+pub fn lldp_of(src: MacAddr, system: &str, port: &str, ttl_s: u16) -> Vec<u8> {
+    let tlv = |kind: u8, parts: &[&[u8]]| {
+        let value = parts.concat();
+        [&[kind << 1, u8::try_from(value.len()).unwrap_or(u8::MAX)], &value[..]].concat()
+    };
+    let body = [
+        tlv(1, &[&[4], &src.octets()]),
+        tlv(2, &[&[5], port.as_bytes()]),
+        tlv(3, &[&ttl_s.to_be_bytes()]),
+        tlv(5, &[system.as_bytes()]),
+        tlv(0, &[]),
+    ];
+    Frame::new(src, LLDP_NEAREST).payload(EtherType::LLDP, &body.concat())
 }
 
 /// A LACPDU (IEEE 802.1AX clause 6.4.2) of an active actor that has heard of no partner.
@@ -107,8 +116,17 @@ pub fn lacp_marker(src: MacAddr, transaction: u32) -> Vec<u8> {
 
 /// A CDP announcement, version 2, with a device name.
 pub fn cdp(src: MacAddr) -> Vec<u8> {
-    let mut message = vec![2, 180, 0, 0, 0, 1, 0, 12];
-    message.extend(*b"weft-lab");
+    cdp_of(src, "weft-lab", "eth1", 180)
+}
+
+/// The CDP announcement of a port of a switch.
+pub fn cdp_of(src: MacAddr, device: &str, port: &str, hold_time_s: u8) -> Vec<u8> {
+    let mut message = vec![2, hold_time_s, 0, 0];
+    for (kind, value) in [(1_u16, device), (3, port)] {
+        message.extend(kind.to_be_bytes());
+        message.extend(u16::try_from(4 + value.len()).unwrap_or(u16::MAX).to_be_bytes());
+        message.extend(value.as_bytes());
+    }
     let sum = super::checksum(&message);
     message[2..4].copy_from_slice(&sum);
     Frame::new(src, CDP).llc(&[&SNAP_CISCO[..], &[0x20, 0x00], &message].concat())
@@ -193,9 +211,11 @@ mod tests {
             (pvst(SRC, vid), "stp"),
             (pvst_untagged(SRC, vid), "stp"),
             (lldp(SRC), "lldp"),
+            (lldp_of(SRC, "tor-1", "Ethernet1/7", 0), "lldp"),
             (lacp(SRC), "lacp"),
             (lacp_marker(SRC, 1), "marker"),
             (cdp(SRC), "cdp"),
+            (cdp_of(SRC, "tor-1.example", "Ethernet1/7", 1), "cdp"),
             (pause(SRC), "macc"),
         ];
         let dir = tempfile::tempdir().unwrap();
