@@ -1,7 +1,7 @@
-//! An uplink loses its link, or is deleted: its VMs move to the other one, and the physical network
-//! is told.
+//! An uplink loses its link, or is deleted: its VMs move to the other one and, when it is back,
+//! home again, and the physical network is told.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::{EtherType, MacAddr, VlanId};
 use tests::daemons::rows;
@@ -17,6 +17,9 @@ const ANSWERS: usize = 50;
 
 /// The time in which traffic of a moved VM must be back.
 const RECOVERY_MAX: Duration = Duration::from_secs(1);
+
+/// How long a link has to stand before it is used again: `link-up delay`, by default.
+const LINK_UP_DELAY: Duration = Duration::from_secs(5);
 
 /// MTU of the cables.
 const MTU: u16 = 1500;
@@ -41,12 +44,11 @@ fn a_lost_link_moves_its_vms_within_a_second_and_tells_the_network() {
     let mac = site.identity("a").1;
     let first = site.uplink_of("a");
     let second = lose(&site, &first, mac);
-    // The link comes back: nobody moves for that.
-    link::up(site.ns("tor"), &first.switch_port).expect("up");
-    site.wait_link("h1", &first.nic, true);
-    assert_eq!(site.uplink_of("a"), second);
-    // And now the other one.
-    assert_eq!(lose(&site, &second, mac), first);
+    come_home(&site, &second, &first, mac);
+    // With the other one lost as well nobody is left to move to.
+    link::down(site.ns("tor"), &second.switch_port).expect("down");
+    site.wait_link("h1", &second.nic, false);
+    assert_eq!(site.uplink_of("a"), first);
     assert_without_uplinks(&site, &first);
     for port in SWITCH_PORTS {
         link::up(site.ns("tor"), port).expect("up");
@@ -77,6 +79,24 @@ fn lose(site: &Site, uplink: &Uplink, mac: MacAddr) -> Uplink {
     site.wait_event("repinned", &site.identity("a").0);
     assert_eq!(site.vnic("a")["status"], "up");
     now
+}
+
+/// Gives the link of the home of `a` back: when it has stood for a while, `a` goes back to it.
+fn come_home(site: &Site, away: &Uplink, home: &Uplink, mac: MacAddr) {
+    let sniffer = Sniffer::start(site.ns("tor"), &home.switch_port).expect("a sniffer");
+    let mut pinger = site.pinger("a", "c");
+    pinger.wait_replies(ANSWERS).expect("answers");
+    let since = Instant::now();
+    link::up(site.ns("tor"), &home.switch_port).expect("up");
+    assert_eq!(site.wait_moved("a", away), *home);
+    let waited = since.elapsed();
+    assert!(waited >= LINK_UP_DELAY, "moved {waited:?} after the link came up");
+    sniffer
+        .wait_count(1, SOON, |frame| is_announcement(frame, mac))
+        .expect("the address is announced");
+    pinger.wait_replies(ANSWERS).expect("answers by the home");
+    let outcome = pinger.finish().expect("a summary");
+    assert!(outcome.gap < RECOVERY_MAX, "{outcome:?}");
 }
 
 /// With both links gone VMs of the host still reach each other, and frames for others are dropped
