@@ -29,7 +29,7 @@ pub mod tap;
 pub mod xdp;
 pub mod xsk;
 
-pub use control_socket::ControlSocket;
 pub use burst::{BURST_MAX, Burst};
+pub use control_socket::ControlSocket;
 pub use memory::{DetachedFrame, Frame, MemoryConfig, PacketMemory, Pool};
 pub use port::{Capabilities, DropTally, Port, PortGone, PortKind, PortStatistics, TxReport};
