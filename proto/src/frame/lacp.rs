@@ -156,7 +156,7 @@ impl fmt::Debug for PortState {
 /// A system id: of two systems the one with the lower id decides about hot standby. Ordered by
 /// priority, then by address (IEEE 802.1AX-2020 clause 6.3.2).
 ///
-/// Prints as NX-OS does: `8000,2-57-46-0-0-1`.
+/// Prints as `8000,02-57-46-00-00-01`: the priority in hexadecimal, then the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SystemId {
     /// `lacp system-priority`: lower goes first.
@@ -168,7 +168,7 @@ pub struct SystemId {
 impl fmt::Display for SystemId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.mac.octets();
-        write!(f, "{:04x},{a:x}-{b:x}-{c:x}-{d:x}-{e:x}-{g:x}", self.priority)
+        write!(f, "{:04x},{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{g:02x}", self.priority)
     }
 }
 

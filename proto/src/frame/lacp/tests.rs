@@ -112,11 +112,11 @@ fn every_wrong_field_is_named() {
 }
 
 #[test]
-fn a_system_id_is_printed_and_ordered_as_on_the_switch() {
+fn a_system_id_is_printed_with_two_digits_an_octet_and_ordered_as_on_the_switch() {
     let id = SystemId { priority: 0x8000, mac: mac(1) };
-    assert_eq!(id.to_string(), "8000,2-57-46-0-0-1");
+    assert_eq!(id.to_string(), "8000,02-57-46-00-00-01");
     let low = SystemId { priority: 10, mac: MacAddr::new([0xfe, 0xab, 0, 0, 0, 0xff]) };
-    assert_eq!(low.to_string(), "000a,fe-ab-0-0-0-ff");
+    assert_eq!(low.to_string(), "000a,fe-ab-00-00-00-ff");
     assert!(low < id, "the priority goes first");
     assert!(id < SystemId { mac: mac(2), ..id }, "then the address");
 }
