@@ -21,6 +21,7 @@
 //! | [`switch`], [`hub`] | the physical switch upstream of the hosts, or a dumb repeater |
 //! | [`guest`] | a Linux with a kernel of its own in QEMU: its bonding driver as a partner |
 //! | [`lacp_partner`] | a partner that agrees with whatever it hears, and counts what it says |
+//! | [`ovs`] | Open vSwitch, with its bonds and its LACP, as a partner |
 //! | [`patch`], [`gate`] | a cable that fails in one direction, for some frames, or with its carrier |
 //! | [`topology`], [`lab`] | the file, and the network built of it |
 //! | [`traffic`], [`pinger`] | ping, TCP with its content compared, iperf3; a ping that goes on |
@@ -67,10 +68,12 @@ pub mod lacp_partner;
 pub mod link;
 pub mod mutate;
 pub mod netns;
+pub mod ovs;
 pub mod packet;
 pub mod patch;
 pub mod pinger;
 pub mod process;
+mod priority;
 mod pump;
 pub mod report;
 pub mod site;

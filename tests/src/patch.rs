@@ -66,7 +66,9 @@ impl Way {
     }
 }
 
-/// When something happened: not before one instant, and not after the other.
+/// When something happened: not before one instant, and not after the other. The loss of a carrier is
+/// seen within microseconds by a thread that runs ahead of all others, so `not_after` is close;
+/// before it lies the start of `ip`, and the kernel drops frames for an end that it takes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Taken before it was told to happen.
@@ -182,7 +184,8 @@ impl Patch {
     }
 
     /// Takes an end's carrier, or gives it back, and says when that end saw it. The other end
-    /// keeps its own; no frame passes while one of the two is without.
+    /// keeps its own; no frame passes while one of the two is without. A busy kernel may take a
+    /// second until it uses a link that has its carrier back.
     ///
     /// # Errors
     /// When the interface is gone.

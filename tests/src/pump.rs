@@ -16,6 +16,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::error::{LabError, Result};
 use crate::packet::PacketSocket;
+use crate::priority::put_thread_ahead;
 
 /// Frames taken from one port before the others get their turn.
 const TURN_FRAMES: usize = 64;
@@ -66,6 +67,7 @@ impl Drop for Pump {
 }
 
 fn run(ports: &mut [PacketSocket], wiring: &impl Wiring, stop: &EventFd) {
+    put_thread_ahead();
     let mut ready = vec![false; ports.len()];
     while wait_readable(ports, stop, &mut ready) {
         for (port, _) in ready.iter().enumerate().filter(|(_, ready)| **ready) {

@@ -55,6 +55,7 @@ use self::socket::Receiver;
 use self::tally::Tally;
 use crate::error::{LabError, Result};
 use crate::netns::Namespace;
+use crate::priority::put_thread_ahead;
 use crate::wait::{SOON, wait_for_ok, wait_until};
 
 /// The most datagrams that are sent at once.
@@ -407,6 +408,7 @@ struct Sender {
 
 impl Sender {
     fn run(mut self) -> io::Result<SentLog> {
+        put_thread_ahead();
         let mut log = SentLog::default();
         let mut last = Instant::now();
         let mut due = 0.0;

@@ -171,7 +171,8 @@ fn a_lost_carrier_is_an_outage_until_it_is_back() {
         report.check_once_and_in_order().unwrap();
         assert!(report.lost() > 0);
         let late = report.outage(back.not_after);
-        assert!(late < ms(100), "{late:?} after the carrier was back: {report}");
+        // The kernel may take a second until it uses the link again.
+        assert!(late < SOON, "{late:?} after the carrier was back: {report}");
     }
 }
 
