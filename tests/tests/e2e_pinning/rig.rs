@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::MacAddr;
 use serde_json::Value;
@@ -137,14 +137,15 @@ impl Rig {
     /// Waits until everything has been announced as often as it is: the count stands still for
     /// longer than the time between two tellings.
     pub(crate) fn wait_announced(&self) -> u64 {
-        const STILL: Duration = Duration::from_millis(500);
-        let (mut last, mut since) = (self.announcements(), std::time::Instant::now());
+        const STILL: Duration = Duration::from_millis(700);
+        let (mut last, mut since) = (self.announcements(), Instant::now());
         wait_until("the announcements to end", SOON, || {
-            let now = self.announcements();
+            // The answer may be long in coming, and old by then.
+            let (asked, now) = (Instant::now(), self.announcements());
             if now != last {
-                (last, since) = (now, std::time::Instant::now());
+                (last, since) = (now, Instant::now());
             }
-            since.elapsed() >= STILL
+            asked.saturating_duration_since(since) >= STILL
         })
         .expect("announcements end");
         last
