@@ -1,6 +1,8 @@
 //! An uplink fails under traffic: what is lost, doubled or disordered, and for how long. Numbered
 //! datagrams in both directions and a TCP stream, through the real programs; needs root.
 
+#[path = "e2e_failover/channel.rs"]
+mod channel;
 #[path = "e2e_failover/pinned.rs"]
 mod pinned;
 
