@@ -1,6 +1,7 @@
 //! What a direction of a wire lets pass, and what became of its frames.
 //!
-//! *Where it sits:* in the wires that run in user space: [`crate::patch`].
+//! *Where it sits:* in the wires that run in user space: [`crate::patch`] and
+//! [`crate::guest::relay`].
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -42,9 +43,9 @@ impl Pass {
 pub struct WayCounters {
     /// Frames that were carried.
     pub carried: u64,
-    /// Frames that the gate stopped.
+    /// Frames that the gate stopped, or that came while nothing was plugged in.
     pub stopped: u64,
-    /// Frames that the other side did not take: link down, longer than the MTU.
+    /// Frames that the other side did not take: link down, guest stuck, longer than the MTU.
     pub lost: u64,
 }
 
@@ -68,9 +69,14 @@ impl Gate {
         let pass = Pass::ALL[usize::from(self.pass.load(Ordering::Acquire))];
         let admitted = pass.lets(frame);
         if !admitted {
-            self.stopped.fetch_add(1, Ordering::Relaxed);
+            self.count_stopped();
         }
         admitted
+    }
+
+    /// Counts a frame that had nowhere to go.
+    pub(crate) fn count_stopped(&self) {
+        self.stopped.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a frame that was let pass.

@@ -1,7 +1,7 @@
 //! A dumb repeater in user space: what comes in by one port goes out by all others.
 //!
-//! *Where it sits:* upstream of hosts, in place of [`crate::switch`], where a test asks what they do
-//! with copies of their own frames: every port that two uplinks share with it is a loop.
+//! *Where it sits:* upstream of hosts, in place of [`crate::switch`], where a test asks what they
+//! do with copies of their own frames: two uplinks of a host at one repeater are a loop.
 //!
 //! *Invariants*
 //! 1. It knows no addresses, no VLANs and no protocols: every frame is repeated, LACPDUs, BPDUs and

@@ -22,7 +22,7 @@
 //! | [`guest`] | a Linux with a kernel of its own in QEMU: its bonding driver as a partner |
 //! | [`lacp_partner`] | a partner that agrees with whatever it hears, and counts what it says |
 //! | [`ovs`] | Open vSwitch, with its bonds and its LACP, as a partner |
-//! | [`patch`], [`gate`] | a cable that fails in one direction, for some frames, or with its carrier |
+//! | [`patch`], [`gate`] | a cable that fails one way, for some frames, or with its carrier |
 //! | [`topology`], [`lab`] | the file, and the network built of it |
 //! | [`traffic`], [`pinger`] | ping, TCP with its content compared, iperf3; a ping that goes on |
 //! | [`stream`] | numbered datagrams both ways: lost, twice, out of order, and when |
@@ -72,8 +72,8 @@ pub mod ovs;
 pub mod packet;
 pub mod patch;
 pub mod pinger;
-pub mod process;
 mod priority;
+pub mod process;
 mod pump;
 pub mod report;
 pub mod site;

@@ -2,8 +2,8 @@
 //! some frames only, or with its carrier.
 //!
 //! *Where it sits:* between a NIC of a host and a port of a partner, in place of
-//! [`crate::link::cable`]. Ends `a` and `b` are veth interfaces; a thread carries the frames between
-//! their far ends.
+//! [`crate::link::cable`]. Ends `a` and `b` are veth interfaces; a thread carries the frames
+//! between their far ends.
 //!
 //! ```text
 //! a: eth1 ====veth==== [ far end of a | thread | far end of b ] ====veth==== b: p1
@@ -66,9 +66,11 @@ impl Way {
     }
 }
 
-/// When something happened: not before one instant, and not after the other. The loss of a carrier is
-/// seen within microseconds by a thread that runs ahead of all others, so `not_after` is close;
-/// before it lies the start of `ip`, and the kernel drops frames for an end that it takes down.
+/// When something happened: not before one instant, and not after the other.
+///
+/// The loss of a carrier is seen within microseconds by a thread that runs ahead of all others, so
+/// `not_after` is close; before it lies the start of `ip`, and the kernel already drops frames for
+/// an end that it is about to take down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Taken before it was told to happen.

@@ -1,11 +1,11 @@
 //! What stands for hardware runs before the programs under test.
 //!
-//! *Why:* a wire, a physical switch and a generator of traffic do not wait for a processor. On a busy
-//! machine their stand-ins would, and what they then lose or delay would look like a fault of what
-//! is tested.
+//! *Why:* a wire, a physical switch and a generator of traffic do not wait for a processor. On a
+//! busy machine their stand-ins would, and what they then lose or delay would look like a fault of
+//! what is tested.
 //!
-//! *Where it sits:* under the threads of [`crate::patch`], [`crate::hub`] and [`crate::stream`], and
-//! the daemon of [`crate::ovs`].
+//! *Where it sits:* under the threads of [`crate::patch`], [`crate::hub`] and [`crate::stream`],
+//! and the daemon of [`crate::ovs`].
 
 use std::process::Command;
 
@@ -13,8 +13,8 @@ use nix::unistd::gettid;
 
 use crate::netns::run_command;
 
-/// Puts the calling thread ahead of all ordinary ones: the lowest real-time priority (sched(7)). For
-/// threads that work for microseconds at a time.
+/// Puts the calling thread ahead of all ordinary ones: the lowest real-time priority (sched(7)).
+/// For threads that work for microseconds at a time.
 pub(crate) fn put_thread_ahead() {
     let thread = gettid().to_string();
     // Without the right to it (CAP_SYS_NICE) the lab works, on a machine that is not busy.

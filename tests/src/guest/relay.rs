@@ -18,17 +18,16 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use proto::EtherType;
 
 use crate::error::{LabError, Result};
-use crate::frames::Header;
+use crate::gate::Gate;
+pub use crate::gate::{Pass, WayCounters};
 use crate::packet::{FRAME_LEN_MAX, PacketSocket};
 
 /// How long a frame waits for a guest that does not take it.
@@ -46,76 +45,10 @@ pub enum Way {
     FromGuest,
 }
 
-/// What passes in one direction. Slow protocols are LACP and marker (EtherType 0x8809, IEEE
-/// 802.3 annex 57A).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Pass {
-    /// Everything.
-    All,
-    /// Nothing: the fibre of this direction is cut, and neither end sees its carrier go.
-    Nothing,
-    /// Slow protocols alone: data is lost behind the back of the protocol.
-    OnlySlow,
-    /// Everything but slow protocols: the partner falls silent while data still flows.
-    AllButSlow,
-}
-
-impl Pass {
-    const ALL: [Self; 4] = [Self::All, Self::Nothing, Self::OnlySlow, Self::AllButSlow];
-
-    fn lets(self, frame: &[u8]) -> bool {
-        let slow = || Header::read(frame).is_some_and(|header| header.ethertype == EtherType::SLOW);
-        match self {
-            Self::All => true,
-            Self::Nothing => false,
-            Self::OnlySlow => slow(),
-            Self::AllButSlow => !slow(),
-        }
-    }
-}
-
-/// What became of the frames of one direction.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct WayCounters {
-    /// Frames that were carried.
-    pub carried: u64,
-    /// Frames that the gate stopped, or that came while nothing was plugged in.
-    pub stopped: u64,
-    /// Frames that the other side did not take: link down, guest stuck, longer than the MTU.
-    pub lost: u64,
-}
-
-#[derive(Debug, Default)]
-struct WayState {
-    /// Index into [`Pass::ALL`].
-    pass: AtomicU8,
-    carried: AtomicU64,
-    stopped: AtomicU64,
-    lost: AtomicU64,
-}
-
-impl WayState {
-    /// Whether this frame may pass; counts it when not.
-    fn admits(&self, frame: &[u8]) -> bool {
-        let pass = Pass::ALL[usize::from(self.pass.load(Ordering::Acquire))];
-        let admitted = pass.lets(frame);
-        if !admitted {
-            self.stopped.fetch_add(1, Ordering::Relaxed);
-        }
-        admitted
-    }
-
-    fn count(&self, carried: bool) {
-        let counter = if carried { &self.carried } else { &self.lost };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[derive(Debug, Default)]
 struct State {
-    to_guest: WayState,
-    from_guest: WayState,
+    to_guest: Gate,
+    from_guest: Gate,
 }
 
 /// A running wire; it stops on drop.
@@ -177,19 +110,14 @@ impl Relay {
     }
 
     pub(super) fn set(&self, way: Way, pass: Pass) {
-        self.way(way).pass.store(pass as u8, Ordering::Release);
+        self.gate(way).set(pass);
     }
 
     pub(super) fn counters(&self, way: Way) -> WayCounters {
-        let way = self.way(way);
-        WayCounters {
-            carried: way.carried.load(Ordering::Relaxed),
-            stopped: way.stopped.load(Ordering::Relaxed),
-            lost: way.lost.load(Ordering::Relaxed),
-        }
+        self.gate(way).counters()
     }
 
-    fn way(&self, way: Way) -> &WayState {
+    fn gate(&self, way: Way) -> &Gate {
         match way {
             Way::ToGuest => &self.state.to_guest,
             Way::FromGuest => &self.state.from_guest,
@@ -290,7 +218,7 @@ impl Carrier {
             let Ok(length) = self.ends.guest.recv(&mut self.buffer) else { return };
             let frame = &self.buffer[..length];
             match &self.ends.interface {
-                None => drop(way.stopped.fetch_add(1, Ordering::Relaxed)),
+                None => way.count_stopped(),
                 Some(interface) if way.admits(frame) => way.count(interface.send(frame).is_ok()),
                 Some(_) => {}
             }

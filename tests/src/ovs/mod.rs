@@ -7,8 +7,8 @@
 //! tell about LACP and the bond is read by `show`.
 //!
 //! *Invariants*
-//! 1. Its database, its sockets and its logs are its own; nothing of this machine's Open vSwitch, if
-//!    it has one, is touched, and no kernel module is used.
+//! 1. Its database, its sockets and its logs are its own; nothing of this machine's Open vSwitch,
+//!    if it has one, is touched, and no kernel module is used.
 //! 2. Its daemons end with it, by their pids; what a killed test leaves behind is ended with its
 //!    namespace ([`crate::netns::sweep_stale`]).
 //! 3. A configuration has been taken over when the function that made it returns.

@@ -24,7 +24,8 @@ fn lacp_is_read() {
         actor state: timeout aggregation defaulted\n\n  partner sys_id: 00:00:00:00:00:00\n  \
         partner sys_priority: 0\n  partner port_id: 0\n  partner port_priority: 0\n  \
         partner key: 0\n  partner state:\n\n\
-        member: p2: current attached\n  port_id: 2\n  port_priority: 65535\n  may_enable: true\n\n  \
+        member: p2: current attached\n  port_id: 2\n  port_priority: 65535\n  \
+        may_enable: true\n\n  \
         actor sys_id: aa:50:c6:c6:c0:46\n  actor sys_priority: 65534\n  actor port_id: 2\n  \
         actor port_priority: 65535\n  actor key: 1\n  actor state: activity synchronized\n\n  \
         partner sys_id: da:89:f9:d3:80:43\n  partner sys_priority: 100\n  partner port_id: 3\n  \

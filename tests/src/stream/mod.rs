@@ -10,8 +10,8 @@
 //! 2. Arrival is when the kernel received it (`SO_TIMESTAMPNS`), not when a thread got to it.
 //! 3. A number is used up only by a datagram that the kernel took: what it refuses (no route, no
 //!    answer to ARP) is counted apart and never lost.
-//! 4. A sender that was held up sends at most [`BURST_MAX`] datagrams at once and slips its schedule,
-//!    so that loss is the network's and not that of a full queue behind a burst of its own.
+//! 4. A sender that was held up sends at most [`BURST_MAX`] datagrams at once and slips its
+//!    schedule, so that loss is the network's and not that of a queue behind a burst of its own.
 //! 5. No datagram waits for ARP or neighbour discovery: entries are held while a stream runs.
 //!
 //! ```no_run
