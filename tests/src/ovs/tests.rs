@@ -239,6 +239,22 @@ fn a_member_with_another_key_or_in_another_bond_does_not_join() {
 }
 
 #[test]
+fn a_port_that_moves_to_another_bond_leaves_its_aggregate() {
+    let rig = Rig::new(&BondConfig::lacp(trunk()), &BondConfig::lacp(trunk()));
+    rig.wait_carrying(&["p1", "p2"]);
+    link::cable((rig.b.ns(), "p3"), (rig.b.ns(), "p4"), 1500).unwrap();
+    rig.b.add_bond("bond1", &["p3"], &BondConfig::lacp(trunk())).unwrap();
+    rig.b.set_member("p3", &MemberConfig { key: Some(33), ..MemberConfig::default() }).unwrap();
+    rig.b.move_member("p2", "bond1").unwrap();
+    rig.b.set_member("p2", &MemberConfig { key: Some(33), ..MemberConfig::default() }).unwrap();
+    let moved = |lacp: &LacpStatus| lacp.member("p2").partner.key == 33;
+    rig.a.wait_lacp("bond0", FAST, |lacp| moved(lacp) && lacp.carrying() == ["p1"]).unwrap();
+    assert_eq!(rig.b.lacp("bond1").unwrap().members.len(), 2);
+    rig.b.move_member("p2", "bond0").unwrap();
+    rig.wait_carrying(&["p1", "p2"]);
+}
+
+#[test]
 fn a_restart_is_a_negotiation_with_the_same_configuration() {
     let mut rig = Rig::new(&BondConfig::lacp(trunk()), &BondConfig::lacp(trunk()));
     rig.wait_carrying(&["p1", "p2"]);
