@@ -220,10 +220,12 @@ impl Rig {
         let answers = ping_count(self.ns("a"), address, REQUESTS).expect("ping");
         assert_eq!(answers, REQUESTS, "answers by {nics:?}");
         for direction in [Direction::In, Direction::Out] {
-            let by: Vec<usize> = (0..2).map(|nic| self.data(nic, direction)).collect();
-            assert!(by.iter().sum::<usize>() >= REQUESTS as usize, "{direction:?}: {by:?}");
-            let strays = (0..2).filter(|nic| !nics.contains(nic)).map(|nic| by[nic]).sum::<usize>();
-            assert_eq!(strays, 0, "{direction:?}: {by:?}, expected by {nics:?}");
+            let by = || [0, 1].map(|nic| self.data(nic, direction));
+            let all = REQUESTS as usize;
+            // The sniffer may be later than the answer.
+            wait_until("the sniffer", SOON, || by().iter().sum::<usize>() >= all).expect("frames");
+            let strays: usize = (0..2).filter(|nic| !nics.contains(nic)).map(|nic| by()[nic]).sum();
+            assert_eq!(strays, 0, "{direction:?}: {:?}, expected by {nics:?}", by());
         }
     }
 
