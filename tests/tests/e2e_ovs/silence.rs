@@ -1,0 +1,78 @@
+//! A partner that goes away and comes back, and cables that fail in one direction while both ends
+//! keep their carrier: only LACP can tell.
+
+use std::time::Duration;
+
+use tests::ovs::BondConfig;
+use tests::patch::{Pass, Way};
+use tests::pinger::Pinger;
+
+use crate::rig::{BOND, PORTS, Rig, member, trunk, unix_ns};
+
+/// How long after a cut a member is left: three seconds of silence since the last LACPDU, which
+/// was up to a second before; then the end that hears may have to be told. Of a busy machine.
+const SILENCE: std::ops::Range<Duration> = Duration::from_millis(1_800)..Duration::from_secs(6);
+
+/// Which way of which cable fails, and by which words our member goes.
+const CUTS: [(usize, Way, &str); 4] = [
+    (0, Way::AToB, "not in sync"),
+    (1, Way::BToA, "LACP partner"),
+    (1, Way::AToB, "not in sync"),
+    (0, Way::BToA, "LACP partner"),
+];
+
+/// Answers that come by the member that is left.
+const ANSWERS: usize = 50;
+
+#[test]
+fn a_silent_partner_is_left_and_joined_again() {
+    let mut rig = Rig::start(&["channel-group auto mode active", "lacp rate fast"]);
+    rig.bond(&BondConfig::lacp(trunk()));
+    wait_whole(&rig);
+    for cut in CUTS {
+        println!("{cut:?}");
+        assert_left_and_joined(&rig, cut);
+    }
+
+    // Quicker than any timeout.
+    rig.ovs.restart_vswitchd().expect("it starts again");
+    wait_whole(&rig);
+
+    // A crash that lasts.
+    rig.ovs.vswitchd().expect("it runs").kill9().expect("killed");
+    for cable in 0..2 {
+        rig.wait_member(cable, "s", "no LACP partner heard");
+    }
+    rig.assert_cut_off();
+    rig.ovs.start_vswitchd().expect("it starts");
+    wait_whole(&rig);
+    rig.assert_healthy();
+}
+
+/// Waits until both members carry, on both ends.
+fn wait_whole(rig: &Rig) {
+    rig.wait_flags("PP");
+    rig.wait_carrying(BOND, &PORTS);
+    rig.wait_agreed();
+    rig.wait_traffic();
+}
+
+fn assert_left_and_joined(rig: &Rig, (cable, way, reason): (usize, Way, &str)) {
+    let mut ping =
+        Pinger::start(rig.vm(), Rig::pc_address(), rig.site.lab().dir()).expect("answers");
+    let before = unix_ns();
+    rig.cables[cable].set(way, Pass::Nothing);
+    let channel = rig.wait_member(cable, "s", reason);
+    let since = member(&channel, cable)["since_unix_ns"].as_u64().expect("a time");
+    let took = Duration::from_nanos(since.saturating_sub(before));
+    assert!(SILENCE.contains(&took), "{took:?} after the cut");
+    rig.wait_flags(if cable == 0 { "sP" } else { "Ps" });
+    rig.wait_carrying(BOND, &[PORTS[1 - cable]]);
+    ping.wait_replies(ANSWERS).expect("the other member carries");
+    rig.cables[cable].set(way, Pass::All);
+    rig.wait_flags("PP");
+    rig.wait_carrying(BOND, &PORTS);
+    ping.wait_replies(ANSWERS).expect("both carry");
+    let outcome = ping.finish().expect("an outcome");
+    assert!(outcome.gap < SILENCE.end, "{outcome:?}");
+}
