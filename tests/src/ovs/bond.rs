@@ -69,7 +69,7 @@ pub struct BondConfig {
     pub vlans: PortMode,
     /// System id of its LACPDUs; that of the bridge if not said.
     pub system_id: Option<MacAddr>,
-    /// System priority of its LACPDUs; 65534 if not said.
+    /// System priority of its LACPDUs; its own default if not said.
     pub system_priority: Option<u16>,
     /// Whether it is an active-backup bond while no partner speaks.
     pub fallback_ab: bool,
