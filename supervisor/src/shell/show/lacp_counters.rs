@@ -2,7 +2,7 @@
 
 use proto::rpc::operator as rpc;
 
-use super::{NO_LACP, host, number, short};
+use super::{NO_LACP, lacp_place, number};
 use crate::shell::table::{Align, Table};
 
 /// A line for each port.
@@ -23,11 +23,6 @@ pub fn render(reply: &rpc::LacpReply) -> String {
         ("Pkts-Unknown", Align::Right),
     ]);
     for port in &reply.ports {
-        let names = [
-            short(&format!("port-channel{}", port.channel)),
-            host(port.module, &port.module_status),
-            short(&port.port),
-        ];
         let counters = [
             port.pdus_sent,
             port.pdus_received,
@@ -36,7 +31,7 @@ pub fn render(reply: &rpc::LacpReply) -> String {
             port.illegal_received,
             port.unknown_received,
         ];
-        table.row(names.into_iter().chain(counters.map(number)));
+        table.row(lacp_place(port).into_iter().chain(counters.map(number)));
     }
     table.render()
 }

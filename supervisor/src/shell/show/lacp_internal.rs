@@ -2,7 +2,9 @@
 
 use proto::rpc::operator as rpc;
 
-use super::{LACP_FLAGS, NO_LACP, host, lacp_flags, lacp_reasons, lacp_system, number, short};
+use super::{
+    LACP_FLAGS, NO_LACP, lacp_flags, lacp_place, lacp_reasons, lacp_system, number, short,
+};
 use crate::shell::table::{Align, Table};
 
 /// Two tables: what we say, and how the machines stand.
@@ -36,10 +38,7 @@ pub fn render(reply: &rpc::LacpReply) -> String {
     ]);
     for port in &reply.ports {
         let actor = port.actor.clone().unwrap_or_default();
-        actors.row([
-            short(&format!("port-channel{}", port.channel)),
-            host(port.module, &port.module_status),
-            short(&port.port),
+        let says = [
             port.flag.clone(),
             port.mode.clone(),
             lacp_system(&actor),
@@ -48,7 +47,8 @@ pub fn render(reply: &rpc::LacpReply) -> String {
             format!("{:#x}", actor.key),
             format!("{:#04x}", actor.state),
             lacp_flags(&actor),
-        ]);
+        ];
+        actors.row(lacp_place(port).into_iter().chain(says));
         machines.row([
             short(&port.port),
             port.receive.clone(),

@@ -2,7 +2,7 @@
 
 use proto::rpc::operator as rpc;
 
-use super::{LACP_FLAGS, NO_LACP, host, lacp_flags, lacp_reasons, lacp_system, number, short};
+use super::{LACP_FLAGS, NO_LACP, lacp_flags, lacp_place, lacp_reasons, lacp_system, number};
 use crate::shell::table::{Align, Table};
 use crate::shell::time::age;
 
@@ -26,12 +26,7 @@ pub fn render(reply: &rpc::LacpReply) -> String {
         ("Age", Align::Right),
     ]);
     for port in &reply.ports {
-        let first = [
-            short(&format!("port-channel{}", port.channel)),
-            host(port.module, &port.module_status),
-            short(&port.port),
-            port.flag.clone(),
-        ];
+        let first = lacp_place(port).into_iter().chain([port.flag.clone()]);
         // Of a partner that never spoke only assumptions are known.
         let partner = port.partner.as_ref().filter(|_| port.last_received_unix_ns != 0);
         let partner = match partner {
@@ -46,7 +41,7 @@ pub fn render(reply: &rpc::LacpReply) -> String {
             ],
         };
         let last = age(reply.unix_time_ns, port.last_received_unix_ns);
-        table.row(first.into_iter().chain(partner).chain([last]));
+        table.row(first.chain(partner).chain([last]));
     }
     format!("{LACP_FLAGS}\n{}{}", table.render(), lacp_reasons(&reply.ports))
 }

@@ -76,6 +76,15 @@ const NO_LACP: &str = "\
     No uplink speaks LACP: none has `channel-group auto mode active` or `passive`, or its host has \
     not reported yet.\n";
 
+/// Where a port with LACP is: its port-channel, its host, its name.
+fn lacp_place(port: &rpc::LacpPort) -> [String; 3] {
+    [
+        short(&format!("port-channel{}", port.channel)),
+        host(port.module, &port.module_status),
+        short(&port.port),
+    ]
+}
+
 /// Why ports that speak LACP are not in their channel, each on a line; empty: all are.
 fn lacp_reasons(ports: &[rpc::LacpPort]) -> String {
     let troubled = ports.iter().filter(|port| !port.reason.is_empty());
