@@ -1,1 +1,24 @@
-//! Nothing but a place for the benchmarks in `benches/`, one file a question.
+//! Measuring Weft: what a frame costs, how many a second, and against what.
+//!
+//! *Where it sits:* beside the product, on the lab of `tests`. The criterion benches in `benches/`
+//! measure the parts without I/O; the programs in `src/bin` measure whole switches on real
+//! interfaces, ours and its rivals in the same run, so that ratios can be trusted where absolute
+//! rates cannot.
+//!
+//! From the floor up:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`plan`] | what is measured: frame sizes, addresses, flows, rules |
+//! | [`wires`] | the two cables between the tester and the switch |
+//! | [`switch`] | what every switch that is measured must be able to do |
+//!
+//! *Invariants*
+//! 1. All traffic is in namespaces that a measurement made and removes.
+//! 2. Every run is bounded in time, and ends when it is interrupted.
+
+#![forbid(unsafe_code)]
+
+pub mod plan;
+pub mod switch;
+pub mod wires;

@@ -13,7 +13,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("pmd", &["afxdp", "proto"]),
     ("dataplane", &["admission", "pmd", "policy", "proto"]),
     ("supervisor", &["admission", "policy", "proto"]),
-    ("benches", &["dataplane", "pmd", "policy", "proto"]),
+    ("benches", &["afxdp", "dataplane", "pmd", "policy", "proto", "tests"]),
     ("tests", &["policy", "proto"]),
 ];
 
