@@ -95,8 +95,8 @@ impl MacAddr {
     /// The address as the low 48 bits of an integer, first octet most significant.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
-        let o = self.0;
-        u64::from_be_bytes([0, 0, o[0], o[1], o[2], o[3], o[4], o[5]])
+        let [a, b, c, d, e, f] = self.0;
+        (u32::from_be_bytes([a, b, c, d]) as u64) << 16 | u16::from_be_bytes([e, f]) as u64
     }
 
     /// The address whose octets are the low 48 bits of `value`; higher bits are ignored.

@@ -28,11 +28,14 @@ pub(super) const fn u32_at<const AT: usize, const N: usize>(b: &[u8; N]) -> u32 
 
 /// The `LEN` octets at `AT`.
 #[inline(always)]
-pub(super) fn array_at<const AT: usize, const LEN: usize, const N: usize>(
+pub(super) const fn array_at<const AT: usize, const LEN: usize, const N: usize>(
     b: &[u8; N],
 ) -> [u8; LEN] {
     const { assert!(AT + LEN <= N) };
-    core::array::from_fn(|i| b[AT + i])
+    match b.split_at(AT).1.first_chunk() {
+        Some(octets) => *octets,
+        None => unreachable!(),
+    }
 }
 
 /// Stores `octets` at `AT`: `put::<AT, _, _>(header, value.to_be_bytes())`.

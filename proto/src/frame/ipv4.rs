@@ -51,6 +51,17 @@ impl<'a> Header<&'a [u8; HEADER_LEN]> {
         let version_ihl = u8_at::<{ field::VERSION_IHL }, _>(header.0);
         matches!(version_ihl, 0x45..=0x4f).then_some(header)
     }
+
+    /// The header at the start of `packet` when it is a plain one: version 4, no options, not of a
+    /// fragment. The total length may say anything.
+    #[must_use]
+    #[inline(always)]
+    pub(super) fn plain(packet: &'a [u8]) -> Option<Self> {
+        let header = Self(packet.first_chunk()?);
+        let is_plain = u8_at::<{ field::VERSION_IHL }, _>(header.0) == 0x45
+            && header.fragment() == Fragment::Whole;
+        is_plain.then_some(header)
+    }
 }
 
 impl<'a> Header<&'a mut [u8; HEADER_LEN]> {

@@ -1,7 +1,7 @@
 //! What the switch needs to know of a frame, read in one pass.
 
-use super::ipv6;
 use super::l4::Ports;
+use super::{ethernet, ipv6};
 use crate::types::{Dscp, EtherType, IpProto, MacAddr, Pcp, VlanId};
 
 /// An 802.1Q tag as it stands in a frame (IEEE 802.1Q-2018 clause 9.6).
@@ -116,6 +116,26 @@ pub struct FrameKey {
 const _: () = assert!(size_of::<FrameKey>() == 64);
 
 impl FrameKey {
+    /// The key of an untagged frame of which nothing is known.
+    pub const EMPTY: Self = Self {
+        ip_src: 0,
+        ip_dst: 0,
+        dst: MacAddr::ZERO,
+        src: MacAddr::ZERO,
+        tag: None,
+        ether_type: EtherType::new(0),
+        l3_offset: ethernet::HEADER_LEN as u8,
+        l3: L3::Other,
+        fragment: Fragment::Whole,
+        proto: IpProto::new(0),
+        dscp_bits: 0,
+        has_l4: false,
+        tcp_flags: 0,
+        l4_src: 0,
+        l4_dst: 0,
+        l4_offset: 0,
+    };
+
     /// Whether a list can tell what this is: no frame that should be IP and has no readable header,
     /// and no packet whose L4 header should be there and is not, because the first fragment is cut
     /// short before it (RFC 1858) or because it stands behind more extension headers than are walked

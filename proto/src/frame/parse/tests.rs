@@ -459,6 +459,27 @@ proptest! {
         frame.truncate(cut.index(frame.len() + 1));
         check_offsets(&frame)?;
     }
+
+    /// Whatever the key said before, and wherever the frame is bent: above all in its IP header.
+    #[test]
+    fn a_key_read_in_place_is_that_of_the_thorough_reading(
+        before in any_case(),
+        case in any_case(),
+        bends in proptest::collection::vec((12usize..54, any::<u8>()), 0..3),
+        len in 14usize..120,
+    ) {
+        let (mut frame, mut key) = (case.frame(), FrameKey::EMPTY);
+        for (at, octet) in bends {
+            if let Some(place) = frame.get_mut(at) {
+                *place = octet;
+            }
+        }
+        frame.truncate(len);
+        prop_assert!(key.read(&before.frame()));
+        let thorough = parse_any(&frame);
+        prop_assert_eq!(key.read(&frame).then_some(key), thorough);
+        prop_assert_eq!(parse(&frame), thorough);
+    }
 }
 
 fn check_offsets(bytes: &[u8]) -> Result<(), TestCaseError> {
