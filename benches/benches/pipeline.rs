@@ -117,7 +117,7 @@ fn bench(criterion: &mut Criterion) {
         let (team, _) = pinning::compute(&snapshot, &links, &TeamState::default(), 0);
         let veth = InterfaceName::Vethernet(VethId::new(1u32).expect("a legal number"));
         let ingress: PortId = ids.port(veth).expect("a slot");
-        let view = View { snapshot: Arc::new(snapshot), team: Arc::new(team) };
+        let view = View::new(Arc::new(snapshot), Arc::new(team));
         let (mut state, mut batch) = (State::default(), Batch::default());
         core::reserve(&view, &state, &mut batch);
         let bytes = frames();

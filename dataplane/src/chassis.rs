@@ -133,10 +133,8 @@ impl Chassis {
         };
         let memory = PacketMemory::new(MemoryConfig::with_chunks(budget.chunk_count()))?;
         let exchange = Arc::new(Exchange::new(size.workers)?);
-        let view = Arc::new(View {
-            snapshot: Arc::new(policy::Snapshot::empty()),
-            team: Arc::new(TeamState::default()),
-        });
+        let (snapshot, team) = (policy::Snapshot::empty(), TeamState::default());
+        let view = Arc::new(View::new(Arc::new(snapshot), Arc::new(team)));
         let mut publisher = Publisher::new(Arc::clone(&view));
         let (notices, told) = bounded(NOTICES_MAX);
         let clock = Instant::now();

@@ -93,7 +93,7 @@ mod tests {
 
     fn view() -> Arc<View> {
         let (snapshot, team) = (Arc::new(Snapshot::empty()), Arc::new(TeamState::default()));
-        Arc::new(View { snapshot, team })
+        Arc::new(View::new(snapshot, team))
     }
 
     #[test]

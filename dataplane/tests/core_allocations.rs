@@ -169,7 +169,7 @@ fn forward_allocates_nothing_after_reserve() {
         ports.into_iter().map(|(_, id)| id).collect::<Vec<_>>()
     };
     let sent = bursts(&ids(true), ids(false)[0]);
-    let view = View { snapshot: Arc::new(snapshot), team: Arc::new(team) };
+    let view = View::new(Arc::new(snapshot), Arc::new(team));
     let received: Vec<(PortId, Vec<Frame<'_>>)> = sent
         .iter()
         .map(|(at, burst)| (*at, burst.iter().map(|bytes| Frame::whole(bytes)).collect()))

@@ -151,7 +151,7 @@ impl<C: Chassis> Control<C> {
         let (before, links) = (self.team.clone(), self.links());
         let (team, moved) = pinning::compute(&self.snapshot, &links, &before, now_ns);
         self.team = Arc::new(team);
-        let view = View { snapshot: self.snapshot.clone(), team: self.team.clone() };
+        let view = View::new(self.snapshot.clone(), self.team.clone());
         self.chassis.publish(Arc::new(view));
         self.report_soon = true;
         self.moved(&moved, self.began);

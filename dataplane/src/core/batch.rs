@@ -1,12 +1,12 @@
-//! The frames of one burst as columns: what the stages write down, and what comes out.
+//! What comes out of one burst: verdicts, outputs, events, and what is counted of it.
 //!
 //! *Where it sits:* the worker keeps one batch and hands it to [`forward`](super::forward) again
 //! and again; what a burst left in it is valid until the next one.
 //!
-//! *Invariants:* (1) at most [`BURST_MAX`] frames, all of one port; (2) a frame is live until it
-//! has a verdict other than `Forward`, and later stages skip it; (3) outputs are in order of their
-//! frames; a frame has outputs if and only if its verdict is `Forward`; (4) after
-//! [`Batch::reserve`] nothing here allocates.
+//! *Invariants:* (1) at most [`BURST_MAX`] frames, all of one port; (2) a frame's verdict is
+//! `Forward` until its way ends with another one; (3) outputs are in order of their frames; a frame
+//! has outputs if and only if its verdict is `Forward`; (4) after [`Batch::reserve`] nothing here
+//! allocates.
 //!
 //! *Not here:* the bytes of the frames. The core reads heads and never owns memory: the worker
 //! clones a frame for every output but its last.
@@ -17,19 +17,18 @@ use arrayvec::ArrayVec;
 use policy::acl::{Action, Sequence};
 use policy::snapshot::AclIndex;
 use proto::frame::edit::TagEdit;
-use proto::frame::key::{Fragment, FrameKey, L3};
-use proto::{DropReason, EtherType, IpProto, MacAddr, PortId, VlanId};
+use proto::{DropReason, MacAddr, PortId};
 
-use super::counters::Cast;
-use super::team::GroupId;
+use super::counters::{Cast, TrafficTotals};
 use super::trace::Direction;
 
-/// How many frames a burst has at most: the bits of the live mask.
+/// How many frames a burst has at most: the bits of the masks.
 pub const BURST_MAX: usize = 64;
 
-/// How many events a burst gives at most: of matches of access lists, one a frame is plenty. BPDU
-/// guard comes before them and is not crowded out.
-const EVENTS_MAX: usize = BURST_MAX;
+/// How many matches of access lists a burst reports at most: one a frame is plenty.
+const LOGS_MAX: usize = BURST_MAX;
+/// How many events a burst gives at most: there is always room for that of BPDU guard.
+const EVENTS_MAX: usize = LOGS_MAX + 1;
 
 /// One received frame as the core takes it.
 #[derive(Clone, Copy, Debug)]
@@ -131,58 +130,28 @@ pub enum Event {
 /// The frames of one burst, their verdicts and outputs.
 #[derive(Debug)]
 pub struct Batch {
-    /// The clock at the start of the burst.
-    pub(super) now_ns: u64,
-    /// The port that all frames came in at.
-    pub(super) ingress: PortId,
     len: u8,
-    live: u64,
+    /// Frames with another verdict than `Forward`.
+    ended: u64,
     /// Frames to group addresses.
     group: u64,
-    pub(super) key: Column<FrameKey>,
-    pub(super) len_bytes: Column<u32>,
-    pub(super) segment_bytes: Column<u32>,
-    pub(super) vlan: Column<VlanId>,
-    pub(super) targets: Column<Targets>,
+    /// Those of them that are for all stations.
+    broadcast: u64,
+    /// Lengths of all frames, summed up.
+    bytes: u64,
     verdict: Column<Verdict>,
-    pub(super) outputs: Vec<Output>,
+    outputs: Vec<Output>,
     events: ArrayVec<Event, EVENTS_MAX>,
-}
-
-/// Where a frame wants to go, before the egress ports have had their say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Targets {
-    pub(super) local: Local,
-    pub(super) uplink: Option<PortId>,
-}
-
-/// The local part of where a frame wants to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Local {
-    /// A known address: its port, and the promiscuous ones.
-    Known(PortId),
-    /// An unknown address of a frame from a vEthernet: ports that want such frames.
-    Unknown,
-    /// An unknown address of a frame from this uplink group: those of them that use the group.
-    UnknownFrom(Option<GroupId>),
-    /// All members of the VLAN.
-    Flood,
 }
 
 impl Default for Batch {
     fn default() -> Self {
-        const NOWHERE: Targets = Targets { local: Local::Unknown, uplink: None };
         Self {
-            now_ns: 0,
-            ingress: FIRST_PORT,
             len: 0,
-            live: 0,
+            ended: 0,
             group: 0,
-            key: Column([EMPTY_KEY; BURST_MAX]),
-            len_bytes: Column([0; BURST_MAX]),
-            segment_bytes: Column([0; BURST_MAX]),
-            vlan: Column([VlanId::DEFAULT; BURST_MAX]),
-            targets: Column([NOWHERE; BURST_MAX]),
+            broadcast: 0,
+            bytes: 0,
             verdict: Column([Verdict::Forward; BURST_MAX]),
             outputs: Vec::new(),
             events: ArrayVec::new(),
@@ -230,38 +199,49 @@ impl Batch {
     /// The kind of a frame's destination; of a malformed frame unicast.
     #[must_use]
     #[inline]
-    pub fn cast(&self, frame: Slot) -> Cast {
-        if self.group & frame.bit() == 0 { Cast::Unicast } else { Cast::of(self.key[frame].dst) }
+    pub const fn cast(&self, frame: Slot) -> Cast {
+        if self.group & frame.bit() == 0 {
+            Cast::Unicast
+        } else if self.broadcast & frame.bit() == 0 {
+            Cast::Multicast
+        } else {
+            Cast::Broadcast
+        }
     }
 
-    /// Starts a burst of `len` frames, all live.
+    /// Starts a burst of `len` frames, all to be forwarded.
     #[inline]
-    pub(super) fn start(&mut self, ingress: PortId, len: usize, now_ns: u64) {
+    pub(super) fn start(&mut self, len: usize) {
         debug_assert!(len <= BURST_MAX, "a burst of {len} frames is longer than {BURST_MAX}");
-        self.now_ns = now_ns;
-        self.ingress = ingress;
         self.len = len.min(BURST_MAX) as u8;
-        self.live = self.all().0;
-        self.group = 0;
+        (self.ended, self.group, self.broadcast, self.bytes) = (0, 0, 0, 0);
         self.verdict.0.fill(Verdict::Forward);
         self.outputs.clear();
         self.events.clear();
     }
 
-    /// Notes what a frame says.
-    #[inline]
-    pub(super) fn set_key(&mut self, slot: Slot, key: FrameKey) {
-        if key.dst.is_multicast() {
+    /// Notes the length of a frame, which every frame has.
+    #[inline(always)]
+    pub(super) const fn add_bytes(&mut self, len_bytes: u32) {
+        self.bytes += len_bytes as u64;
+    }
+
+    /// Notes where a frame is for.
+    #[inline(always)]
+    pub(super) const fn note_destination(&mut self, slot: Slot, dst: MacAddr) {
+        if dst.is_multicast() {
             self.group |= slot.bit();
+            if dst.is_broadcast() {
+                self.broadcast |= slot.bit();
+            }
         }
-        self.key[slot] = key;
     }
 
     /// Ends a frame's way.
     #[inline]
     pub(super) fn end(&mut self, slot: Slot, verdict: Verdict) {
-        debug_assert!(self.live & slot.bit() != 0, "a frame has one verdict");
-        self.live &= !slot.bit();
+        debug_assert!(self.ended & slot.bit() == 0, "a frame has one verdict");
+        self.ended |= slot.bit();
         self.verdict[slot] = verdict;
     }
 
@@ -271,47 +251,55 @@ impl Batch {
         self.verdict[slot]
     }
 
-    /// All frames of the burst.
-    #[inline]
-    pub(super) const fn all(&self) -> Slots {
-        Slots(if self.len() >= BURST_MAX { u64::MAX } else { (1 << self.len) - 1 })
+    /// Adds a copy.
+    #[inline(always)]
+    pub(super) fn leave(&mut self, output: Output) {
+        self.outputs.push(output);
     }
 
-    /// The frames that are still on their way, as of now.
+    /// All frames of the burst, with their places.
     #[inline]
-    pub(super) const fn live(&self) -> Slots {
-        Slots(self.live)
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
+        (0..self.len).map(Slot)
     }
 
-    /// The frames that are not.
+    /// The frames that go nowhere or to a control task.
     #[inline]
     pub(super) const fn ended(&self) -> Slots {
-        Slots(self.all().0 & !self.live)
+        Slots(self.ended)
     }
 
-    /// The frames to group addresses.
+    /// What came in.
     #[inline]
-    pub(super) const fn groups(&self) -> Slots {
-        Slots(self.group)
-    }
-
-    /// Those of them that are still on their way.
-    #[inline]
-    pub(super) const fn live_groups(&self) -> Slots {
-        Slots(self.group & self.live)
-    }
-
-    /// Reports that the ingress port is to be shut, once.
-    pub(super) fn bpdu_guard(&mut self) {
-        let event = Event::BpduGuard { port: self.ingress };
-        if !self.events.contains(&event) {
-            self.report(event);
+    pub(super) fn received(&self) -> TrafficTotals {
+        let group = u64::from(self.group.count_ones());
+        let broadcast = u64::from(self.broadcast.count_ones());
+        TrafficTotals {
+            unicast: u64::from(self.len) - group,
+            multicast: group - broadcast,
+            broadcast,
+            bytes: self.bytes,
         }
     }
 
-    /// Reports something, if there is room.
-    pub(super) fn report(&mut self, event: Event) {
-        if !self.events.is_full() {
+    /// How many frames are forwarded.
+    #[inline]
+    pub(super) fn forwarded(&self) -> u64 {
+        u64::from(self.len) - u64::from(self.ended.count_ones())
+    }
+
+    /// Reports that this port, at which the burst came in, is to be shut, once.
+    pub(super) fn bpdu_guard(&mut self, port: PortId) {
+        let event = Event::BpduGuard { port };
+        if !self.events.contains(&event) && !self.events.is_full() {
+            self.events.push(event);
+        }
+    }
+
+    /// Reports a match of an access list, if there is room.
+    pub(super) fn acl_log(&mut self, event: Event) {
+        let logs = self.events.iter().filter(|event| matches!(event, Event::AclLog { .. }));
+        if logs.count() < LOGS_MAX {
             self.events.push(event);
         }
     }
@@ -319,7 +307,7 @@ impl Batch {
 
 /// One value for each frame of a burst.
 #[derive(Debug)]
-pub(super) struct Column<T>([T; BURST_MAX]);
+struct Column<T>([T; BURST_MAX]);
 
 #[allow(clippy::indexing_slicing)] // The mask is below the length: the compiler sees it too.
 impl<T> Index<Slot> for Column<T> {
@@ -356,29 +344,3 @@ impl Iterator for Slots {
         Some(slot)
     }
 }
-
-/// Fills columns before the first burst.
-const FIRST_PORT: PortId = match PortId::new(0) {
-    Some(port) => port,
-    None => unreachable!(),
-};
-
-/// As [`FIRST_PORT`].
-const EMPTY_KEY: FrameKey = FrameKey {
-    ip_src: 0,
-    ip_dst: 0,
-    dst: MacAddr::ZERO,
-    src: MacAddr::ZERO,
-    tag: None,
-    ether_type: EtherType::new(0),
-    l3_offset: 0,
-    l3: L3::Other,
-    fragment: Fragment::Whole,
-    proto: IpProto::new(0),
-    dscp_bits: 0,
-    has_l4: false,
-    tcp_flags: 0,
-    l4_src: 0,
-    l4_dst: 0,
-    l4_offset: 0,
-};

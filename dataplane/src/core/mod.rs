@@ -4,7 +4,7 @@
 //! `weft trace`, with the same code. It is sans-IO: time comes as a number, frames as bytes, and
 //! what comes out is for the caller to carry out.
 //!
-//! The stages in order, the rows of the forwarding table that each one decides, and the drop
+//! The stages in order (`stage`), the rows of the forwarding table that each one decides, and the drop
 //! reasons it gives:
 //!
 //! ```text
@@ -36,6 +36,9 @@
 //! the verdict of a frame depends on the view, the time and the frame, and not on its neighbours:
 //! a burst may be split anywhere.
 //!
+//! *Each frame goes the whole way before the next one starts* ([`way`]): what is the same for a
+//! burst is looked up once, and what is read of a frame stays in registers and the nearest cache.
+//!
 //! *Not here:* transmission, offload completion and tag edits on bytes (worker), choice of uplinks
 //! (called by the agent: [`pinning`] and, before it, [`hold_down`]).
 
@@ -52,6 +55,7 @@ pub mod state;
 pub mod team;
 pub mod trace;
 pub mod view;
+mod way;
 
 pub use batch::{BURST_MAX, Batch, Event, Frame, Output, PuntTask, Slot, Verdict};
 pub use counters::Counters;
@@ -77,15 +81,9 @@ pub fn forward(
     batch: &mut Batch,
     trace: &mut impl Trace,
 ) {
-    batch.start(ingress, frames.len(), now_ns);
-    stage::admit::run(view, frames, batch, trace);
-    stage::link_local::run(view, frames, batch, trace);
-    stage::classify::run(view, batch, trace);
-    stage::guard::run(view, batch, trace);
-    stage::acl::run(view, state, batch, trace);
-    stage::lookup::run(view, batch, trace);
-    stage::replicate::run(view, state, batch, trace);
-    stage::count::run(state, batch, trace);
+    batch.start(frames.len());
+    way::walk(view, now_ns, state, ingress, frames, batch, trace);
+    stage::count::run(state, ingress, batch, trace);
 }
 
 /// Makes room in `state` and `batch` for whatever this view can need, so that [`forward`] does not

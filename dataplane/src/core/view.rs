@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use policy::Snapshot;
-use policy::snapshot::Port;
+use policy::snapshot::{Acls, Port, VlanMode};
 use policy::teaming::LoadBalance;
 use proto::frame::{FlowHash, FrameKey};
 use proto::{InterfaceName, PortId, VlanId};
@@ -21,9 +21,46 @@ pub struct View {
     pub snapshot: Arc<Snapshot>,
     /// Which links are up, and who leaves by which.
     pub team: Arc<TeamState>,
+    /// By slot of the port.
+    gates: Box<[Gate]>,
+}
+
+/// What nearly every copy needs to know of the port that it leaves by, in one word: whether that is
+/// open without further questions, an access port that is up and has no outbound list.
+#[derive(Clone, Copy, Debug)]
+struct Gate {
+    /// Its VLAN; 0: there are further questions.
+    vlan: u16,
+    mtu_bytes: u16,
 }
 
 impl View {
+    /// A view of these two.
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>, team: Arc<TeamState>) -> Self {
+        let end = snapshot.ports().map(|port| port.id.index() + 1).max().unwrap_or(0);
+        let mut gates = vec![Gate { vlan: 0, mtu_bytes: 0 }; end];
+        for port in snapshot.ports() {
+            let is_up = port.admin_up && team.is_up(port.id);
+            if let (VlanMode::Access(vlan), true) = (&port.vlan_mode, is_up)
+                && port.acl_out == Acls::default()
+                && let Some(gate) = gates.get_mut(port.id.index())
+            {
+                *gate = Gate { vlan: vlan.get(), mtu_bytes: port.mtu_bytes };
+            }
+        }
+        Self { snapshot, team, gates: gates.into() }
+    }
+
+    /// Whether a payload of this length may leave by the port in this VLAN without further
+    /// questions: then it leaves untagged.
+    #[must_use]
+    #[inline(always)]
+    pub(super) fn is_open(&self, port: PortId, vlan: VlanId, payload_bytes: u32) -> bool {
+        let gate = self.gates.get(port.index());
+        gate.is_some_and(|g| g.vlan == vlan.get() && payload_bytes <= u32::from(g.mtu_bytes))
+    }
+
     /// Whether data frames may pass the port: administratively and operationally up.
     #[must_use]
     #[inline]

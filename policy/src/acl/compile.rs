@@ -25,7 +25,7 @@ use proto::VlanId;
 use proto::frame::{FrameKey, L3};
 
 use super::condition::{Condition, conditions, field};
-use super::eval::{ipv4_chunks, ipv6_chunks, mac_chunks};
+use super::eval::NO_ENTRY;
 use super::rule::{Acl, AclKind, Action, Match, Sequence};
 use super::tables::{ROWS_BYTES_MAX, Tables};
 use crate::config::Name;
@@ -85,8 +85,11 @@ pub enum AclError {
 enum Search {
     /// Every frame that the list speaks of has the same outcome.
     Constant,
-    /// By tables, for the rules before the first that asks for nothing.
-    Tables(Tables),
+    /// By tables, for the rules before the first that asks for nothing; so those below, each for
+    /// the chunks of its kind of list.
+    Mac(Tables),
+    Ipv4(Tables),
+    Ipv6(Tables),
 }
 
 impl CompiledAcl {
@@ -145,7 +148,7 @@ impl CompiledAcl {
     pub const fn constant(&self) -> Option<Decision> {
         match &self.search {
             Search::Constant => Some(self.otherwise),
-            Search::Tables(_) => None,
+            Search::Mac(_) | Search::Ipv4(_) | Search::Ipv6(_) => None,
         }
     }
 
@@ -154,7 +157,9 @@ impl CompiledAcl {
     pub fn size_bytes(&self) -> usize {
         match &self.search {
             Search::Constant => 0,
-            Search::Tables(tables) => tables.size_bytes(),
+            Search::Mac(tables) | Search::Ipv4(tables) | Search::Ipv6(tables) => {
+                tables.size_bytes()
+            }
         }
     }
 
@@ -164,37 +169,27 @@ impl CompiledAcl {
     /// of the outcome is the implicit deny.
     #[must_use]
     #[inline]
-    pub fn eval(&self, key: &FrameKey, vlan: VlanId) -> Decision {
+    pub fn eval(&self, key: &FrameKey, vlan: VlanId) -> &Decision {
         if key.l3 != self.l3 {
-            return self.implicit;
+            return &self.implicit;
         }
-        match &self.search {
-            Search::Constant => self.otherwise,
-            Search::Tables(tables) => self.look_up(tables, key, vlan),
-        }
-    }
-
-    fn look_up(&self, tables: &Tables, key: &FrameKey, vlan: VlanId) -> Decision {
-        const SHORT: usize = field::IPV4_CHUNKS;
-        const _: () = assert!(field::MAC_CHUNKS == SHORT);
-        let chunks = match self.kind {
-            AclKind::Mac => mac_chunks(key, vlan),
-            AclKind::Ipv4 => ipv4_chunks(key),
-            AclKind::Ipv6 => return self.look_up_ipv6(tables, key),
+        let entry = if let Search::Ipv4(tables) = &self.search {
+            tables.first_ipv4(key)
+        } else {
+            self.first_other(key, vlan)
         };
-        self.decision(tables.first::<SHORT, { 2 * SHORT }>(&chunks))
+        self.decisions.get(entry).unwrap_or(&self.otherwise)
     }
 
-    /// Apart, so that the stack that it needs costs the others nothing.
+    /// The first entry that matches, of any but the most frequent kind of list.
     #[inline(never)]
-    fn look_up_ipv6(&self, tables: &Tables, key: &FrameKey) -> Decision {
-        const LONG: usize = field::IPV6_CHUNKS;
-        self.decision(tables.first::<LONG, { 2 * LONG }>(&ipv6_chunks(key)))
-    }
-
-    #[inline]
-    fn decision(&self, entry: Option<usize>) -> Decision {
-        entry.and_then(|entry| self.decisions.get(entry)).copied().unwrap_or(self.otherwise)
+    fn first_other(&self, key: &FrameKey, vlan: VlanId) -> usize {
+        match &self.search {
+            Search::Constant => NO_ENTRY,
+            Search::Ipv4(tables) => tables.first_ipv4(key),
+            Search::Ipv6(tables) => tables.first_ipv6(key),
+            Search::Mac(tables) => tables.first_mac(key, vlan),
+        }
     }
 }
 
@@ -222,7 +217,12 @@ fn compile_rules(
     }
     let (tables, rule_of_entry) = Tables::build(field::widths(acl.kind), &asking, rows_bytes_max);
     let of_entry = rule_of_entry.iter().map(|rule| decisions[*rule]).collect();
-    (Search::Tables(tables), of_entry, otherwise)
+    let search = match acl.kind {
+        AclKind::Mac => Search::Mac(tables),
+        AclKind::Ipv4 => Search::Ipv4(tables),
+        AclKind::Ipv6 => Search::Ipv6(tables),
+    };
+    (search, of_entry, otherwise)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! for each entry. A chunk is looked up in two steps, high byte then low byte, the second in one of
 //! at most 256 [`Pages`].
 //!
-//! Where it sits: `tables` builds pages for each piece of a key and joins classes. Invariant: there
+//! Where it sits: `tables` builds pages for each piece of a key. Invariant: there
 //! are no more classes than the caller allows; building stops when there would be.
 
 use std::hash::BuildHasher;
@@ -90,7 +90,7 @@ pub(super) const fn groups(entries: usize) -> usize {
     if groups == 0 { 1 } else { groups }
 }
 
-/// The rows of the classes of one trie or join, each different.
+/// The rows of the classes of one piece, each different.
 #[derive(Debug)]
 pub(super) struct Classes {
     /// In words.
@@ -104,10 +104,6 @@ impl Classes {
     fn new(row_len: usize) -> Self {
         let (known, hasher) = (HashTable::new(), RandomState::default());
         Self { row_len, rows: Vec::new(), known, hasher }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.known.len()
     }
 
     /// The rows in order of their classes.
@@ -133,26 +129,6 @@ impl Classes {
         known.insert_unique(hash, class, |class| hasher.hash_one(row_of(class)));
         rows.extend(row);
         Ok(class)
-    }
-
-    /// The classes of pairs of values, and which class each pair of classes has, those of `second`
-    /// running fastest.
-    pub(super) fn join(
-        first: &Self,
-        second: &Self,
-        classes_max: usize,
-    ) -> Result<(Self, Vec<u16>), TooLarge> {
-        let mut joined = Self::new(first.row_len);
-        let mut class_of = Vec::with_capacity(first.len() * second.len());
-        let mut row = Vec::with_capacity(first.row_len);
-        for a in first.rows() {
-            for b in second.rows() {
-                row.clear();
-                row.extend(a.iter().zip(b).map(|(a, b)| a & b));
-                class_of.push(joined.of(&row, classes_max)?);
-            }
-        }
-        Ok((joined, class_of))
     }
 }
 

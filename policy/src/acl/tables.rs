@@ -1,8 +1,8 @@
 //! The tables of a compiled list, laid out for the search.
 //!
 //! Each chunk of two bytes that some rule asks about is a *piece*: pages find the class of the
-//! frame's value, and a class has a row with a bit for each entry that accepts it. Long rows are
-//! saved by *joins*: a small table that makes one class of two, where it stays small.
+//! frame's value, and a class has a row with a bit for each entry that accepts it. A long row has a
+//! *summary*, a word with a bit for each stripe of the row that is not zero.
 //!
 //! Where it sits: `compile` builds it from [`Condition`]s with the pages and classes of `pages`,
 //! `eval` searches it. Invariants: all positions in the tables are in range; rows of one list have
@@ -16,21 +16,10 @@
 //! then becomes up to three entries for each port that is cut; they stand together.
 
 use super::condition::{ByteSet, Condition, field};
-use super::pages::{Ask, Bits, Classes, GROUP_LEN, Pages, TooLarge, groups};
+use super::pages::{Ask, Bits, GROUP_LEN, Pages, TooLarge, groups};
 
-/// Rows of more groups than this have summaries. Fewer are searched one after the other: where all
-/// fields of the rules overlap, a summary rules out little.
-const PLAIN_GROUPS_MAX: usize = 8;
-
-/// A long row is made of blocks: a group of which the first word is a summary, where bit `n` says
-/// that group `n` behind it is not zero, and 64 groups. The last block may be shorter.
-pub(super) const BLOCK_LEN: usize = 65;
-
-/// What the rows of one piece or join may take: 4,000 rules on random hosts need 4 MiB.
+/// What the rows of one piece may take: 4,000 rules on random hosts need 4 MiB.
 pub(super) const ROWS_BYTES_MAX: usize = 4 << 20;
-
-/// Cells of 2 bytes in one join: the table stays in the first level of the cache with its rows.
-const JOIN_CELLS_MAX: usize = 8192;
 
 /// The tables of one list.
 #[derive(Debug)]
@@ -38,16 +27,25 @@ pub(super) struct Tables {
     pub(super) pieces: Box<[Piece]>,
     /// Pages of all pieces: low byte to class.
     pub(super) classes: Box<[u16]>,
-    pub(super) joins: Box<[Join]>,
-    /// Cells of all joins.
-    pub(super) joined: Box<[u16]>,
-    pub(super) rows: Box<[Rows]>,
-    /// Rows of all pieces that are left.
-    pub(super) groups: Box<[Group]>,
-    /// Groups in each row, summaries included.
-    pub(super) row_len: usize,
-    /// Rows have summaries.
-    pub(super) summaries: bool,
+    /// Rows of all pieces.
+    pub(super) rows: Rows,
+}
+
+/// The rows of the classes of all pieces.
+#[derive(Debug)]
+pub(super) enum Rows {
+    /// Of lists with up to [`GROUP_LEN`] words of entries.
+    Short(Box<[Group]>),
+    /// Of longer ones.
+    Long {
+        /// One a row: bit `n` says that stripe `n` of the row is not zero.
+        summaries: Box<[u64]>,
+        words: Box<[u64]>,
+        /// Words in each row.
+        row_len: usize,
+        /// Words that a bit of the summary stands for.
+        stripe_len: usize,
+    },
 }
 
 /// Words of a row that are looked at together.
@@ -57,29 +55,10 @@ pub(super) type Group = [u64; GROUP_LEN];
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) chunk: usize,
-    /// Where the row of class 0 starts in [`Tables::groups`], if the piece is in no join.
-    pub(super) rows: usize,
+    /// The row of class 0.
+    pub(super) first_row: usize,
     /// High byte to where its page starts in [`Tables::classes`].
     pub(super) page_of: [u32; 256],
-}
-
-/// Two pieces of which one class is made; it replaces the class of the first.
-#[derive(Debug)]
-pub(super) struct Join {
-    pub(super) first: usize,
-    pub(super) second: usize,
-    /// How many classes the second has.
-    pub(super) stride: usize,
-    /// The cell of class 0 with class 0.
-    pub(super) start: usize,
-}
-
-/// The rows of a piece that is left after the joins.
-#[derive(Debug)]
-pub(super) struct Rows {
-    pub(super) piece: usize,
-    /// Where the row of class 0 starts in [`Tables::groups`].
-    pub(super) start: usize,
 }
 
 /// One rule, or one of the products that it was cut into.
@@ -120,7 +99,7 @@ impl Tables {
             let entries = expand(rules, &cuts);
             match pages(rules, &entries, &cuts, rows_bytes_max) {
                 Ok(pages) => {
-                    let tables = Self::lay_out(&cuts, pages, entries.len(), rows_bytes_max);
+                    let tables = Self::lay_out(&cuts, pages, entries.len());
                     return (tables, entries.iter().map(|entry| entry.rule).collect());
                 }
                 Err(too_large) => {
@@ -133,46 +112,47 @@ impl Tables {
         }
     }
 
-    fn lay_out(cuts: &[Cut], found: Vec<Pages>, entries: usize, rows_bytes_max: usize) -> Self {
-        let row_groups = groups(entries);
-        let summaries = row_groups > PLAIN_GROUPS_MAX;
-        let summary_groups = if summaries { row_groups.div_ceil(BLOCK_LEN - 1) } else { 0 };
-        let (mut pieces, mut pages, mut classes) = (Vec::new(), Vec::new(), Vec::new());
+    fn lay_out(cuts: &[Cut], found: Vec<Pages>, entries: usize) -> Self {
+        let (mut pieces, mut pages, mut words) = (Vec::new(), Vec::new(), Vec::new());
+        let row_len = groups(entries) * GROUP_LEN;
         for (cut, found) in cuts.iter().zip(found) {
-            let first = pages.len();
-            let page_of = found.page_of.map(|page| (first + usize::from(page) * 256) as u32);
-            pieces.push(Piece { chunk: cut.chunk, rows: 0, page_of });
+            let first_page = pages.len();
+            let page_of = found.page_of.map(|page| (first_page + usize::from(page) * 256) as u32);
+            let first_row = words.len() / row_len;
+            pieces.push(Piece { chunk: cut.chunk, first_row, page_of });
             pages.extend(found.pages.as_flattened());
-            classes.push(Some(found.classes));
+            words.extend(found.classes.rows().flatten());
         }
-        let (mut joins, mut joined) = (Vec::new(), Vec::new());
-        if row_groups > 1 {
-            let classes_max = rows_bytes_max / 8 / GROUP_LEN / row_groups;
-            join_pieces(&mut classes, &mut joins, &mut joined, classes_max);
-        }
-        let (mut rows, mut groups) = (Vec::new(), Vec::new());
-        for (piece, classes) in classes.iter().enumerate() {
-            let Some(classes) = classes else { continue };
-            rows.push(Rows { piece, start: groups.len() });
-            pieces[piece].rows = groups.len();
-            classes.rows().for_each(|row| write_row(row, summaries, &mut groups));
-        }
-        Self {
-            pieces: pieces.into(),
-            classes: pages.into(),
-            joins: joins.into(),
-            joined: joined.into(),
-            rows: rows.into(),
-            groups: groups.into(),
-            row_len: row_groups + summary_groups,
-            summaries,
-        }
+        Self { pieces: pieces.into(), classes: pages.into(), rows: Rows::of(words, row_len) }
     }
 
     /// What the tables take, in bytes.
     pub(super) fn size_bytes(&self) -> usize {
         let pages = size_of_val(&*self.classes) + size_of_val(&*self.pieces);
-        pages + size_of_val(&*self.joined) + size_of_val(&*self.groups)
+        pages
+            + match &self.rows {
+                Rows::Short(groups) => size_of_val(&**groups),
+                Rows::Long { summaries, words, .. } => {
+                    size_of_val(&**summaries) + size_of_val(&**words)
+                }
+            }
+    }
+}
+
+impl Rows {
+    /// Rows of this many words, one after the other.
+    fn of(words: Vec<u64>, row_len: usize) -> Self {
+        if row_len == GROUP_LEN {
+            return Self::Short(words.as_chunks().0.into());
+        }
+        let stripe_len = row_len.div_ceil(64);
+        let summary = |row: &[u64]| {
+            let stripes = row.chunks(stripe_len).enumerate();
+            let used = stripes.filter(|(_, stripe)| stripe.iter().any(|word| *word != 0));
+            used.fold(0, |summary, (at, _)| summary | 1 << at)
+        };
+        let summaries = words.chunks(row_len).map(summary).collect();
+        Self::Long { summaries, words: words.into(), row_len, stripe_len }
     }
 }
 
@@ -257,42 +237,4 @@ fn pages_of(
         }
     }
     Pages::build(&free, &asks, classes_max)
-}
-
-/// Joins the two pieces with the fewest pairs of classes as long as there are two that have few.
-fn join_pieces(
-    classes: &mut [Option<Classes>],
-    joins: &mut Vec<Join>,
-    joined: &mut Vec<u16>,
-    classes_max: usize,
-) {
-    loop {
-        let of = |at: &usize| classes[*at].as_ref().map_or(usize::MAX, Classes::len);
-        let mut left: Vec<usize> = (0..classes.len()).filter(|at| classes[*at].is_some()).collect();
-        left.sort_by_key(of);
-        let [first, second, ..] = left[..] else { return };
-        let (Some(a), Some(b)) = (&classes[first], &classes[second]) else { return };
-        if a.len() * b.len() > JOIN_CELLS_MAX {
-            return;
-        }
-        let Ok((both, cells)) = Classes::join(a, b, classes_max) else { return };
-        joins.push(Join { first, second, stride: b.len(), start: joined.len() });
-        joined.extend(cells);
-        (classes[first], classes[second]) = (Some(both), None);
-    }
-}
-
-/// Appends a row, with a summary before each 64 groups if wanted.
-fn write_row(row: &[u64], summaries: bool, groups: &mut Vec<Group>) {
-    let (row, _) = row.as_chunks::<GROUP_LEN>();
-    for block in row.chunks(BLOCK_LEN - 1) {
-        if summaries {
-            let used = block.iter().enumerate().filter(|(_, group)| **group != [0; GROUP_LEN]);
-            let summary = used.fold(0, |summary, (at, _)| summary | 1 << at);
-            let mut group = [0; GROUP_LEN];
-            group[0] = summary;
-            groups.push(group);
-        }
-        groups.extend(block);
-    }
 }

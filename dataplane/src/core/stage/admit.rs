@@ -1,40 +1,46 @@
 //! Bytes become keys, if there is a port that may have them.
 
-use proto::DropReason;
-use proto::frame::parse;
+use proto::frame::{FrameKey, parse};
+use proto::{DropReason, PortId};
 
-use crate::core::batch::{Batch, Frame, Verdict};
+use crate::core::batch::{Batch, Frame, Slot, Verdict};
 use crate::core::trace::{Step, Trace};
-use crate::core::view::View;
+use crate::core::way::{Stage, Way};
 
-/// Fills the columns that come from the frames themselves.
-///
-/// A port that is administratively down takes nothing, not even link-constrained frames; one that
-/// is only operationally down does (LACP has to work before the port may pass data).
-pub(in crate::core) fn run(
-    view: &View,
+/// Reads what a frame says of itself.
+#[inline(always)]
+pub(in crate::core) fn read<T: Trace>(
+    way: &mut Way<'_, T>,
+    slot: Slot,
+    frame: &Frame<'_>,
+    key: &mut FrameKey,
+) -> Stage<()> {
+    way.trace.step(slot, Step::Received(way.port.id));
+    way.batch.add_bytes(frame.len_bytes);
+    if !key.read(frame.head) {
+        return Err(Verdict::Drop(DropReason::Malformed));
+    }
+    way.batch.note_destination(slot, key.dst);
+    Ok(())
+}
+
+/// Drops a whole burst: of a port that is not known, or that is administratively down. That one
+/// takes nothing, not even link-constrained frames; one that is only operationally down does (LACP
+/// has to work before the port may pass data).
+#[cold]
+pub(in crate::core) fn refuse(
+    reason: DropReason,
+    ingress: PortId,
     frames: &[Frame<'_>],
     batch: &mut Batch,
     trace: &mut impl Trace,
 ) {
-    let refusal = match view.snapshot.port(batch.ingress) {
-        None => Some(DropReason::PortUnknown),
-        Some(port) if !port.admin_up => Some(DropReason::PortDown),
-        Some(_) => None,
-    };
-    for (slot, frame) in batch.live().zip(frames) {
-        trace.step(slot, Step::Received(batch.ingress));
-        batch.len_bytes[slot] = frame.len_bytes;
-        batch.segment_bytes[slot] = frame.segment_bytes;
-        let reason = match parse(frame.head) {
-            Some(key) => {
-                batch.set_key(slot, key);
-                refusal
-            }
-            None => refusal.or(Some(DropReason::Malformed)),
-        };
-        if let Some(reason) = reason {
-            batch.end(slot, Verdict::Drop(reason));
+    for (slot, frame) in batch.slots().zip(frames) {
+        trace.step(slot, Step::Received(ingress));
+        batch.add_bytes(frame.len_bytes);
+        if let Some(key) = parse(frame.head) {
+            batch.note_destination(slot, key.dst);
         }
+        batch.end(slot, Verdict::Drop(reason));
     }
 }

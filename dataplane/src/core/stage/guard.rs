@@ -1,44 +1,47 @@
 //! Source addresses: F1 for vEthernets, and R4 for uplinks, where a local source means that the
 //! frame came back.
 
-use policy::snapshot::{Role, SourceGuard, Vethernet};
-use proto::{DropReason, MacAddr};
+use policy::snapshot::{SourceGuard, Vethernet};
+use proto::frame::FrameKey;
+use proto::{DropReason, MacAddr, VlanId};
 
-use super::drop_by;
-use crate::core::batch::Batch;
+use crate::core::batch::Slot;
 use crate::core::rule::Rule;
 use crate::core::trace::Trace;
-use crate::core::view::View;
+use crate::core::way::{Stage, Way};
 
-/// Checks every source address.
-pub(in crate::core) fn run(view: &View, batch: &mut Batch, trace: &mut impl Trace) {
-    let Some(port) = view.snapshot.port(batch.ingress) else { return };
-    match &port.role {
-        Role::Vethernet(vethernet) => {
-            for slot in batch.live() {
-                // Nearly every frame; the snapshot has seen to it that the address is a legal one.
-                let src = batch.key[slot].src;
-                if src == vethernet.mac {
-                    continue;
-                }
-                if let Err(reason) = check(vethernet, src) {
-                    drop_by(Rule::F1, slot, reason, batch, trace);
-                }
-            }
-        }
-        Role::Uplink(_) => {
-            for slot in batch.live() {
-                let owner = view.snapshot.fib().lookup(batch.vlan[slot], batch.key[slot].src);
-                if owner.is_some_and(|owner| !view.team.is_leaving(owner)) {
-                    let reason = DropReason::OwnSourceFromUplink;
-                    drop_by(Rule::R4, slot, reason, batch, trace);
-                }
-            }
-        }
+/// F1: whether the VM may use the source address.
+#[inline(always)]
+pub(in crate::core) fn from_vm<T: Trace>(
+    way: &mut Way<'_, T>,
+    vethernet: &Vethernet,
+    slot: Slot,
+    key: &FrameKey,
+) -> Stage<()> {
+    // Nearly every frame; the snapshot has seen to it that the address is a legal one.
+    if key.src == vethernet.mac {
+        return Ok(());
     }
+    check(vethernet, key.src).map_err(|reason| way.drop_by(Rule::F1, slot, reason))
+}
+
+/// R4: whether a frame from the wire is one of our own that came back.
+#[inline(always)]
+pub(in crate::core) fn from_wire<T: Trace>(
+    way: &mut Way<'_, T>,
+    slot: Slot,
+    key: &FrameKey,
+    vlan: VlanId,
+) -> Stage<()> {
+    let owner = way.view.snapshot.fib().lookup(vlan, key.src);
+    if owner.is_some_and(|owner| !way.view.team.is_leaving(owner)) {
+        return Err(way.drop_by(Rule::R4, slot, DropReason::OwnSourceFromUplink));
+    }
+    Ok(())
 }
 
 /// What the guard says of an address that is not the VM's own.
+#[inline(never)]
 fn check(vethernet: &Vethernet, src: MacAddr) -> Result<(), DropReason> {
     if !src.is_valid_source() {
         return Err(DropReason::SourceMacInvalid);

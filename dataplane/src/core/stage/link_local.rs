@@ -2,70 +2,67 @@
 //!
 //! They are told by their addresses alone, before VLAN classification, because they belong to the
 //! link and to no VLAN; a tag on them changes nothing (CDP comes tagged with VLAN 1 on trunks whose
-//! native VLAN is another).
+//! native VLAN is another). All of their addresses are group addresses, so unicast costs nothing
+//! here.
 
-use policy::snapshot::{Role, Vethernet};
+use policy::snapshot::Vethernet;
 use proto::DropReason;
-use proto::frame::ControlKind;
+use proto::frame::{ControlKind, FrameKey};
 
-use super::drop_by;
-use crate::core::batch::{Batch, Frame, PuntTask, Slot, Verdict};
+use crate::core::batch::{Frame, PuntTask, Slot, Verdict};
 use crate::core::rule::Rule;
 use crate::core::trace::{Step, Trace};
-use crate::core::view::View;
+use crate::core::way::{Stage, Way};
 
-/// Takes the link-constrained frames out. All of their addresses are group addresses, so a burst
-/// of unicast costs nothing here.
-pub(in crate::core) fn run(
-    view: &View,
-    frames: &[Frame<'_>],
-    batch: &mut Batch,
-    trace: &mut impl Trace,
-) {
-    let Some(port) = view.snapshot.port(batch.ingress) else { return };
-    for slot in batch.live_groups() {
-        let head = frames.get(slot.index()).map_or(&[][..], |frame| frame.head);
-        let kind = batch.key[slot].control_kind(head);
-        if kind == ControlKind::None {
-            continue;
-        }
-        match &port.role {
-            Role::Vethernet(vethernet) => from_vm(vethernet, kind, slot, batch, trace),
-            Role::Uplink(_) => from_wire(kind, slot, batch, trace),
-        }
-    }
-}
-
-fn from_vm(
+/// Takes the link-constrained frames of a VM out.
+#[inline(always)]
+pub(in crate::core) fn from_vm<T: Trace>(
+    way: &mut Way<'_, T>,
     vethernet: &Vethernet,
-    kind: ControlKind,
     slot: Slot,
-    batch: &mut Batch,
-    trace: &mut impl Trace,
-) {
-    let reason = if kind.is_spanning_tree() {
-        if vethernet.bpdu_guard {
-            batch.bpdu_guard();
+    frame: &Frame<'_>,
+    key: &FrameKey,
+) -> Stage<()> {
+    if !key.dst.is_multicast() {
+        return Ok(());
+    }
+    let reason = match key.control_kind(frame.head) {
+        ControlKind::None => return Ok(()),
+        kind if kind.is_spanning_tree() => {
+            if vethernet.bpdu_guard {
+                way.batch.bpdu_guard(way.port.id);
+            }
+            DropReason::BpduFromVm
         }
-        DropReason::BpduFromVm
-    } else {
-        DropReason::LinkLocalFromVm
+        _ => DropReason::LinkLocalFromVm,
     };
-    drop_by(Rule::F2, slot, reason, batch, trace);
+    Err(way.drop_by(Rule::F2, slot, reason))
 }
 
-fn from_wire(kind: ControlKind, slot: Slot, batch: &mut Batch, trace: &mut impl Trace) {
-    let task = match kind {
+/// Takes the link-constrained frames of the physical switch out, and gives those that a control
+/// task wants to that one.
+#[inline(always)]
+pub(in crate::core) fn from_wire<T: Trace>(
+    way: &mut Way<'_, T>,
+    slot: Slot,
+    frame: &Frame<'_>,
+    key: &FrameKey,
+) -> Stage<()> {
+    if !key.dst.is_multicast() {
+        return Ok(());
+    }
+    let task = match key.control_kind(frame.head) {
+        ControlKind::None => return Ok(()),
         ControlKind::Slow => PuntTask::Slow,
         ControlKind::Lldp => PuntTask::Lldp,
         ControlKind::Cdp => PuntTask::Cdp,
         ControlKind::Bpdu | ControlKind::Pvst => {
-            return drop_by(Rule::R2, slot, DropReason::BpduFromWire, batch, trace);
+            return Err(way.drop_by(Rule::R2, slot, DropReason::BpduFromWire));
         }
-        ControlKind::None | ControlKind::LinkLocalOther => {
-            return drop_by(Rule::R1, slot, DropReason::LinkLocalFromWire, batch, trace);
+        ControlKind::LinkLocalOther => {
+            return Err(way.drop_by(Rule::R1, slot, DropReason::LinkLocalFromWire));
         }
     };
-    trace.step(slot, Step::Rule(Rule::R1));
-    batch.end(slot, Verdict::Punt(task));
+    way.trace.step(slot, Step::Rule(Rule::R1));
+    Err(Verdict::Punt(task))
 }

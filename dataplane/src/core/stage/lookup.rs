@@ -1,85 +1,75 @@
 //! The forwarding table itself: where a frame wants to go. Rules F4, F5, F6 and R5 to R8.
 
-use policy::snapshot::Role;
-use proto::{DropReason, PortId};
+use proto::frame::FrameKey;
+use proto::{DropReason, PortId, VlanId};
 
-use super::drop_by;
-use crate::core::batch::{Batch, Local, Slot, Targets};
+use crate::core::batch::Slot;
 use crate::core::rule::Rule;
 use crate::core::team::GroupId;
 use crate::core::trace::{Step, Trace};
-use crate::core::view::{Exit, View};
+use crate::core::way::{Stage, Way};
 
-/// Finds the targets of every frame.
-pub(in crate::core) fn run(view: &View, batch: &mut Batch, trace: &mut impl Trace) {
-    let Some(port) = view.snapshot.port(batch.ingress) else { return };
-    match &port.role {
-        Role::Vethernet(_) => {
-            let exit = view.exit(port);
-            for slot in batch.live() {
-                note(from_vm(view, port.id, exit, slot, batch), slot, batch, trace);
-            }
-        }
-        Role::Uplink(_) => {
-            let group = view.team.group_of(port.id);
-            for slot in batch.live() {
-                note(from_wire(view, group, slot, batch), slot, batch, trace);
-            }
-        }
-    }
+/// Where a frame wants to go on this host, before the egress ports have had their say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::core) enum Local {
+    /// A known address: its port, and the promiscuous ones.
+    Known(PortId),
+    /// An unknown address of a frame from a vEthernet: ports that want such frames.
+    Unknown,
+    /// An unknown address of a frame from this uplink group: those of them that use the group.
+    UnknownFrom(Option<GroupId>),
+    /// All members of the VLAN.
+    Flood,
 }
 
-type Found = Result<(Rule, Targets), (Rule, DropReason)>;
-
-#[inline]
-fn note(found: Found, slot: Slot, batch: &mut Batch, trace: &mut impl Trace) {
-    match found {
-        Ok((rule, targets)) => {
-            trace.step(slot, Step::Rule(rule));
-            batch.targets[slot] = targets;
-        }
-        Err((rule, reason)) => drop_by(rule, slot, reason, batch, trace),
-    }
-}
-
-/// F4, F5 and F6.
-#[inline]
-fn from_vm(view: &View, ingress: PortId, exit: Exit<'_>, slot: Slot, batch: &Batch) -> Found {
-    let (key, vlan) = (&batch.key[slot], batch.vlan[slot]);
-    let group_address = key.dst.is_multicast();
-    if !group_address && let Some(owner) = view.snapshot.fib().lookup(vlan, key.dst) {
-        return if owner == ingress {
-            Err((Rule::F4, DropReason::Hairpin))
-        } else {
-            Ok((Rule::F4, Targets { local: Local::Known(owner), uplink: None }))
-        };
-    }
-    let uplink = exit.uplink(view, key, vlan);
-    Ok(if group_address {
-        (Rule::F6, Targets { local: Local::Flood, uplink })
+/// F4, F5 and F6. By the last two the frame also leaves the host.
+#[inline(always)]
+pub(in crate::core) fn from_vm<T: Trace>(
+    way: &mut Way<'_, T>,
+    slot: Slot,
+    key: &FrameKey,
+    vlan: VlanId,
+) -> Stage<Local> {
+    let (rule, local) = if key.dst.is_multicast() {
+        (Rule::F6, Local::Flood)
     } else {
-        (Rule::F5, Targets { local: Local::Unknown, uplink })
-    })
+        match way.view.snapshot.fib().lookup(vlan, key.dst) {
+            Some(owner) if owner == way.port.id => {
+                return Err(way.drop_by(Rule::F4, slot, DropReason::Hairpin));
+            }
+            Some(owner) => (Rule::F4, Local::Known(owner)),
+            None => (Rule::F5, Local::Unknown),
+        }
+    };
+    way.trace.step(slot, Step::Rule(rule));
+    Ok(local)
 }
 
 /// R5 to R8, for a frame from a member of this group. None of them names an uplink as target: that
 /// is R9.
-#[inline]
-fn from_wire(view: &View, group: Option<GroupId>, slot: Slot, batch: &Batch) -> Found {
-    let (dst, vlan) = (batch.key[slot].dst, batch.vlan[slot]);
-    let to = |rule, local| Ok((rule, Targets { local, uplink: None }));
-    if dst.is_multicast() {
-        return if group.is_some() && group == view.team.designated(vlan) {
-            to(Rule::R8, Local::Flood)
-        } else {
-            Err((Rule::R8, DropReason::NotDesignatedUplink))
-        };
-    }
-    match view.snapshot.fib().lookup(vlan, dst) {
-        Some(owner) if view.team.accepts(owner, group, batch.now_ns) => {
-            to(Rule::R5, Local::Known(owner))
+#[inline(always)]
+pub(in crate::core) fn from_wire<T: Trace>(
+    way: &mut Way<'_, T>,
+    group: Option<GroupId>,
+    slot: Slot,
+    key: &FrameKey,
+    vlan: VlanId,
+) -> Stage<Local> {
+    let team = &way.view.team;
+    let (rule, local) = if key.dst.is_multicast() {
+        if group.is_none() || group != team.designated(vlan) {
+            return Err(way.drop_by(Rule::R8, slot, DropReason::NotDesignatedUplink));
         }
-        Some(_) => Err((Rule::R6, DropReason::NotPinnedUplink)),
-        None => to(Rule::R7, Local::UnknownFrom(group)),
-    }
+        (Rule::R8, Local::Flood)
+    } else {
+        match way.view.snapshot.fib().lookup(vlan, key.dst) {
+            Some(owner) if team.accepts(owner, group, way.now_ns) => {
+                (Rule::R5, Local::Known(owner))
+            }
+            Some(_) => return Err(way.drop_by(Rule::R6, slot, DropReason::NotPinnedUplink)),
+            None => (Rule::R7, Local::UnknownFrom(group)),
+        }
+    };
+    way.trace.step(slot, Step::Rule(rule));
+    Ok(local)
 }

@@ -237,7 +237,7 @@ impl Switch {
             links.leaving.insert(port.id);
         }
         let (team, _) = pinning::compute(&snapshot, &links, &TeamState::default(), 0);
-        let view = View { snapshot: Arc::new(snapshot), team: Arc::new(team) };
+        let view = View::new(Arc::new(snapshot), Arc::new(team));
         let (state, mut batch) = (State::default(), Batch::default());
         reserve(&view, &state, &mut batch);
         Self { view, state, batch, trace: StepTrace::default(), now_ns: 0 }

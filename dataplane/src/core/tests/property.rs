@@ -66,7 +66,7 @@ impl Ready {
         // A burst comes from one port.
         sent.sort_by_key(|((id, ..), _)| *id);
         let (frames, expected) = sent.into_iter().unzip();
-        let view = View { snapshot: Arc::new(snapshot), team: Arc::new(team) };
+        let view = View::new(Arc::new(snapshot), Arc::new(team));
         Self { view, frames, expected }
     }
 

@@ -45,28 +45,12 @@ fn expected(acl: &Acl, compiled: &CompiledAcl, key: &FrameKey, vlan: VlanId) -> 
 
 /// A frame of the list's kind with no field set.
 fn blank(kind: AclKind) -> FrameKey {
-    FrameKey {
-        ip_src: 0,
-        ip_dst: 0,
-        dst: MacAddr::ZERO,
-        src: MacAddr::ZERO,
-        tag: None,
-        ether_type: EtherType::new(0),
-        l3_offset: 14,
-        l3: match kind {
-            AclKind::Mac => L3::Other,
-            AclKind::Ipv4 => L3::Ipv4,
-            AclKind::Ipv6 => L3::Ipv6,
-        },
-        fragment: Fragment::Whole,
-        proto: IpProto::new(0),
-        dscp_bits: 0,
-        has_l4: false,
-        tcp_flags: 0,
-        l4_src: 0,
-        l4_dst: 0,
-        l4_offset: 0,
-    }
+    let l3 = match kind {
+        AclKind::Mac => L3::Other,
+        AclKind::Ipv4 => L3::Ipv4,
+        AclKind::Ipv6 => L3::Ipv6,
+    };
+    FrameKey { l3, ..FrameKey::EMPTY }
 }
 
 /// Random bits of a frame, and how it differs from one that the rule matches.
@@ -214,8 +198,8 @@ fn check_list(acl: &Acl, frames: &[Variation]) -> Result<(), TestCaseError> {
         let rule = how.rule.checked_rem(rules.len()).map(|at| rules[at]);
         let (key, vlan) = frame(acl.kind, rule, how);
         let expected = expected(acl, &plain, &key, vlan);
-        prop_assert_eq!(plain.eval(&key, vlan), expected, "{:?} {:?}", key, vlan);
-        prop_assert_eq!(tight.eval(&key, vlan), expected, "by byte: {:?} {:?}", key, vlan);
+        prop_assert_eq!(*plain.eval(&key, vlan), expected, "{:?} {:?}", key, vlan);
+        prop_assert_eq!(*tight.eval(&key, vlan), expected, "by byte: {:?} {:?}", key, vlan);
     }
     Ok(())
 }
@@ -317,7 +301,7 @@ fn more_than_one_block_of_words() {
         let rule = rules[8000 + next() as usize % 1000];
         let how = Variation { rule: 0, addresses, ports, bits: 0, spoil: 99 };
         let (key, vlan) = frame(AclKind::Ipv4, Some(rule), &how);
-        let decision = compiled.eval(&key, vlan);
+        let decision = *compiled.eval(&key, vlan);
         assert_eq!(decision, expected(&acl, &compiled, &key, vlan));
         late += usize::from(decision.sequence > 4096 * 10);
     }
@@ -354,7 +338,7 @@ fn a_list_with_one_outcome_has_no_tables() {
     let open = compiled(&list(AclKind::Ipv4, [permit.clone(), permit]));
     let decision = open.constant().expect("one outcome");
     assert_eq!((decision.action, decision.sequence, decision.log), (Action::Permit, 10, true));
-    assert_eq!(open.eval(&blank(AclKind::Ipv4), VlanId::DEFAULT), decision);
+    assert_eq!(*open.eval(&blank(AclKind::Ipv4), VlanId::DEFAULT), decision);
     // An IPv6 frame is not what an IPv4 list speaks of.
     assert_eq!(open.eval(&blank(AclKind::Ipv6), VlanId::DEFAULT).sequence, 0);
     assert_eq!(open.rules().map(|(s, _)| s).collect::<Vec<_>>(), [10, 20, 0]);
