@@ -28,6 +28,12 @@ const STEADY: Duration = Duration::from_secs(1);
 /// busy machine of two cores, on which generator, switch and hosts share them, may take longer.
 const OUTAGE_MAX: Duration = Duration::from_millis(250);
 
+/// Longest that a datagram is under way while the lab keeps up. Where its physical switch, a program
+/// too, is starved and holds datagrams for longer than a failover takes, it drops some all the time,
+/// and those that left by the old link are overtaken by those on the new one: then their order and
+/// what is lost say nothing of us.
+const KEPT_UP: Duration = Duration::from_millis(40);
+
 /// Bytes of a TCP stream: more than pass before the failure.
 const TCP_BYTES: usize = 100_000_000;
 
@@ -59,13 +65,20 @@ fn tcp_survives(
     });
 }
 
-/// Says what became of the streams, and checks what must hold however busy the machine is.
+/// Says what became of the streams, and checks what must hold: of datagrams that came twice however
+/// busy the machine is, of order and time if the lab kept up.
 fn check(what: &str, reports: &[Report; 2], event: Instant, outage_max: Duration) {
+    let kept_up = reports.iter().all(|report| report.latency.max < KEPT_UP);
     for report in reports {
         let outage = report.outage(event);
         println!("{what}: {report}; {:.1} ms to the last loss", outage.as_secs_f64() * 1e3);
     }
     for report in reports {
+        assert_eq!(report.duplicates, 0, "{what}: {report}");
+        if !kept_up {
+            println!("{what}: the lab was too slow for a judgement of order and time");
+            continue;
+        }
         report.check_once_and_in_order().expect("each datagram once, and in order");
         let outage = report.outage(event);
         assert!(outage < outage_max, "{what}: {outage:?}: {report}");
