@@ -12,6 +12,7 @@
 //! | [`plan`] | what is measured: frame sizes, addresses, flows, rules |
 //! | [`wires`] | the two cables between the tester and the switch |
 //! | [`switch`] | what every switch that is measured must be able to do |
+//! | [`switches`] | those that are |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -21,4 +22,5 @@
 
 pub mod plan;
 pub mod switch;
+pub mod switches;
 pub mod wires;
