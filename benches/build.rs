@@ -1,16 +1,17 @@
-//! Compiles the BPF programs of the tester with clang. Nothing compiled is committed.
+//! Compiles the BPF programs with clang: every `bpf/NAME.bpf.c` to `NAME.bpf.o`. Nothing compiled is
+//! committed.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const FOLDER: &str = "bpf";
+const SOURCES: &str = "bpf";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={FOLDER}");
+    println!("cargo::rerun-if-changed={SOURCES}");
     println!("cargo::rerun-if-env-changed=CLANG");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    for entry in std::fs::read_dir(FOLDER)? {
+    for entry in std::fs::read_dir(SOURCES)? {
         let source = entry?.path();
         let name = source.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Some(stem) = name.strip_suffix(".bpf.c") {
@@ -34,12 +35,12 @@ fn compile(source: &Path, object: &Path) -> Result<(), Box<dyn Error>> {
         .arg("-o")
         .arg(object)
         .status();
+    let source = source.display();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!(
-            "{clang} could not compile {} ({status}); are libbpf-dev and linux-libc-dev \
-             installed? `make setup` does it",
-            source.display()
+            "{clang} could not compile {source} ({status}); are libbpf-dev and linux-libc-dev \
+             installed? `make setup` does it"
         )
         .into()),
         Err(e) => Err(format!(

@@ -1,5 +1,5 @@
-//! The BPF programs of the benchmark, compiled by this crate's build script, and how they are
-//! loaded. The programs are in `bpf/`; what they share with Rust is mirrored beside its user.
+//! The BPF programs of the tester, compiled by the build script, and how they are loaded. They are in
+//! `bpf/`; what they share with Rust is mirrored beside its user.
 
 use aya::maps::{Map, MapError};
 use aya::programs::{Program, ProgramError};
@@ -10,9 +10,6 @@ use thiserror::Error;
 pub static GENERATOR: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/generator.bpf.o"));
 /// `sink.bpf.c`: see [`crate::tester::Sink`].
 pub static SINK: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sink.bpf.o"));
-/// `redirect.bpf.c`: the XDP program `redirect`, which sends whatever it gets by the interface of
-/// its namespace that the global `out_ifindex`, a `u32`, names.
-pub static REDIRECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/redirect.bpf.o"));
 
 /// Why a BPF program does not do its work.
 #[derive(Debug, Error)]

@@ -12,6 +12,7 @@
 //! | [`plan`] | what is measured: frame sizes, addresses, flows, rules |
 //! | [`wires`] | the two cables between the tester and the switch |
 //! | [`switch`] | what every switch that is measured must be able to do |
+//! | [`switches`] | those that are |
 //! | [`bpf`] | the BPF programs, and how they are loaded |
 //! | [`tester`] | generator and sink: what goes in, what comes out, how long it takes |
 //! | [`measure`] | rates, throughput, behaviour at overload, latency |
@@ -28,5 +29,6 @@ pub mod cli;
 pub mod measure;
 pub mod plan;
 pub mod switch;
+pub mod switches;
 pub mod tester;
 pub mod wires;

@@ -1,9 +1,6 @@
 //! The command line of `packet-rate`.
 
-mod patch;
 mod wire;
-
-pub(crate) use patch::Patch;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -18,7 +15,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Tries the tester on what the kernel itself can do: the limit of all others.
+    /// Tries the tester on one switch.
     Wire(wire::Args),
 }
 

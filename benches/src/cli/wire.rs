@@ -1,20 +1,24 @@
-//! `packet-rate wire`: the tester on what the kernel itself can do.
+//! `packet-rate wire`: the tester on one switch.
 
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
-use super::Patch;
 use crate::measure::{Timing, latency, overload, rate, search::Limits, throughput};
 use crate::plan::FrameSize;
-use crate::tester::{Directions, Tester, Traffic};
+use crate::switch::{Setting, Switch};
+use crate::switches;
+use crate::tester::{Directions, SinkKind, Tester, Traffic};
 use crate::wires::Wires;
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// What joins the wires.
-    #[arg(long, value_enum, default_value = "redirect")]
-    through: Patch,
+    /// The switch between the wires.
+    #[arg(long, default_value = "xdp-redirect")]
+    through: String,
+    /// Rules of the list on each of its ports.
+    #[arg(long, default_value_t = 0)]
+    rules: u32,
     /// Bytes of a frame with its check sequence, 64 to 1518, or imix.
     #[arg(long, default_value = "64", value_parser = parse_size)]
     size: FrameSize,
@@ -43,6 +47,15 @@ fn parse_size(text: &str) -> Result<FrameSize, String> {
     Ok(FrameSize::Fixed(size))
 }
 
+fn named(name: &str) -> anyhow::Result<Box<dyn Switch>> {
+    let mut all = switches::all();
+    if let Some(index) = all.iter().position(|switch| switch.name() == name) {
+        return Ok(all.swap_remove(index));
+    }
+    let names: Vec<_> = all.iter().map(|switch| switch.name()).collect();
+    anyhow::bail!("no switch `{name}`; there are: {}", names.join(", "))
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let window = Duration::try_from_secs_f64(args.seconds)?;
     let timing = Timing { window, ..Timing::STANDARD };
@@ -54,8 +67,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         probes_pps: 0,
     };
     let wires = Wires::new()?;
-    let _patched = args.through.join(&wires)?;
-    let mut tester = Tester::new(&wires, args.through.sink())?;
+    let switch = named(&args.through)?;
+    let setting = Setting { rules: args.rules, end_systems: 2 };
+    let running = switch.start(&wires, &setting)?;
+    println!("{}: {}", switch.name(), running.describe());
+    let mut tester = Tester::new(&wires, SinkKind::of(switch.as_ref()))?;
 
     let plain = rate::measure(&mut tester, &traffic, timing)?;
     println!(

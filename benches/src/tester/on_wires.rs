@@ -1,6 +1,7 @@
 //! The tester on real wires.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,8 +11,11 @@ use tests::sniff::Sniffer;
 use tests::wait::{SOON, wait_for_ok, wait_until};
 
 use super::*;
-use crate::cli::Patch;
 use crate::plan::{FrameSize, MACS, NETWORKS, UDP_DST};
+use crate::switch::{Running, Setting, Switch};
+use crate::switches::bridge::Bridge;
+use crate::switches::redirect::Redirect;
+use crate::wires::{Wire, Wires};
 
 const TRAFFIC: Traffic = Traffic {
     size: FrameSize::Fixed(64),
@@ -25,6 +29,19 @@ const TRAFFIC: Traffic = Traffic {
 fn lock() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Joins the wires, with what the kernel does on the generator's own CPU: there, no frame can find a
+/// ring full, however busy the machine is.
+fn join(switch: &dyn Switch) -> (Wires, Box<dyn Running>, Tester) {
+    let wires = Wires::new().unwrap();
+    let running = switch.start(&wires, &Setting { rules: 0, end_systems: 2 }).unwrap();
+    for wire in Wire::BOTH {
+        let inline = format!("echo 0 > /sys/class/net/{}/threaded", wire.switch());
+        wires.switch().output("sh", &["-c", &inline]).unwrap();
+    }
+    let tester = Tester::new(&wires, SinkKind::of(switch)).unwrap();
+    (wires, running, tester)
 }
 
 /// Sends until so many frames were offered, then waits until all have arrived.
@@ -46,10 +63,8 @@ fn send(tester: &mut Tester, traffic: &Traffic, frames: u64) -> Window {
 #[test]
 fn every_frame_offered_is_counted_in_both_directions() {
     let _one = lock();
-    for patch in [Patch::Redirect, Patch::Bridge] {
-        let wires = Wires::new().unwrap();
-        let _patched = patch.join(&wires).unwrap();
-        let mut tester = Tester::new(&wires, patch.sink()).unwrap();
+    for switch in [&Redirect as &dyn Switch, &Bridge::LIST] {
+        let (_wires, _running, mut tester) = join(switch);
         let one_way = send(&mut tester, &TRAFFIC, 10_000);
         assert_eq!(one_way.delivered[1], Tally::default());
         assert_eq!(one_way.delivered[0].bytes, 60 * one_way.delivered[0].frames);
@@ -67,9 +82,7 @@ fn every_frame_offered_is_counted_in_both_directions() {
 #[test]
 fn flows_are_distinct_and_frames_are_well_formed() {
     let _one = lock();
-    let wires = Wires::new().unwrap();
-    let _patched = Patch::Bridge.join(&wires).unwrap();
-    let mut tester = Tester::new(&wires, SinkKind::Tc).unwrap();
+    let (wires, _running, mut tester) = join(&Bridge::LIST);
     let sniffers =
         ["switch-a", "switch-b"].map(|port| Sniffer::start(wires.switch(), port).unwrap());
     let traffic = Traffic {
@@ -110,19 +123,21 @@ fn check_frame(bytes: &[u8], from: usize) -> (u32, u16) {
 #[test]
 fn the_rate_is_kept_and_obeyed_when_it_changes() {
     let _one = lock();
-    let wires = Wires::new().unwrap();
-    let _patched = Patch::Redirect.join(&wires).unwrap();
-    let mut tester = Tester::new(&wires, SinkKind::Xdp).unwrap();
+    let (_wires, _running, mut tester) = join(&Redirect);
     tester.start(&Traffic { rate_pps: 1, ..TRAFFIC }).unwrap();
     for rate in [1_000u64, 300_000, 20_000] {
         tester.set_rate(rate).unwrap();
-        // Others may take the CPU away, so one window must be right, and none may be too fast.
+        // The hypervisor may take the CPU away, so one window must be right; none may be too fast.
         wait_for_ok(format!("{rate} frames a second"), SOON, || {
-            let before = tester.read().unwrap();
+            let (before, waited_before) = (tester.read().unwrap(), waited());
             thread::sleep(Duration::from_millis(300));
-            let pps = tester.read().unwrap().since(&before).offered_pps();
+            let (window, waited) =
+                (tester.read().unwrap().since(&before), waited() - waited_before);
+            let pps = window.offered_pps();
             assert!(pps < rate as f64 * 1.02 + 50.0, "{pps} instead of {rate}");
-            if pps > rate as f64 * 0.98 { Ok(()) } else { Err(format!("{pps}")) }
+            let had_cpu = 1.0 - waited.as_secs_f64() / window.time.as_secs_f64();
+            let least = rate as f64 * 0.98 * had_cpu;
+            if pps > least { Ok(()) } else { Err(format!("{pps}, {had_cpu} of the CPU")) }
         })
         .unwrap();
     }
@@ -135,12 +150,19 @@ fn the_rate_is_kept_and_obeyed_when_it_changes() {
     .unwrap();
 }
 
+/// How long the generator was ready to run and others were on its CPU: the second number of
+/// `schedstat` (Documentation/scheduler/sched-stats.rst).
+fn waited() -> Duration {
+    let mut tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let generator = tasks.find(|task| fs::read(task.join("comm")).unwrap() == b"generator\n");
+    let times = fs::read_to_string(generator.unwrap().join("schedstat")).unwrap();
+    Duration::from_nanos(times.split(' ').nth(1).unwrap().parse().unwrap())
+}
+
 #[test]
 fn a_generator_that_was_stopped_sends_nothing_and_starts_again() {
     let _one = lock();
-    let wires = Wires::new().unwrap();
-    let _patched = Patch::Redirect.join(&wires).unwrap();
-    let mut tester = Tester::new(&wires, SinkKind::Xdp).unwrap();
+    let (_wires, _running, mut tester) = join(&Redirect);
     for _ in 0..3 {
         let window = send(&mut tester, &TRAFFIC, 1000);
         assert!(window.offered_all().frames >= 1000);
@@ -155,14 +177,12 @@ fn a_generator_that_was_stopped_sends_nothing_and_starts_again() {
 #[test]
 fn probes_come_back_and_are_not_counted_twice() {
     let _one = lock();
-    for (patch, directions) in [
-        (Patch::Redirect, Directions::AToB),
-        (Patch::Bridge, Directions::AToB),
-        (Patch::Bridge, Directions::Both),
+    for (switch, directions) in [
+        (&Redirect as &dyn Switch, Directions::AToB),
+        (&Bridge::LIST, Directions::AToB),
+        (&Bridge::LIST, Directions::Both),
     ] {
-        let wires = Wires::new().unwrap();
-        let _patched = patch.join(&wires).unwrap();
-        let mut tester = Tester::new(&wires, patch.sink()).unwrap();
+        let (_wires, _running, mut tester) = join(switch);
         let traffic = Traffic { directions, probes_pps: 1000, ..TRAFFIC };
         send(&mut tester, &traffic, 50_000);
         let all = wait_for_ok("probes", SOON, || {
@@ -170,8 +190,8 @@ fn probes_come_back_and_are_not_counted_twice() {
             if all.probes() >= 100 { Ok(all) } else { Err(all.probes()) }
         });
         let times = all.unwrap().percentiles().unwrap();
-        assert!(times.probes <= 2 * 50_000 / 100, "{patch:?}: {times:?}");
-        assert!((500..5_000_000).contains(&times.p50_ns), "{patch:?}: {times:?}");
+        assert!(times.probes <= 2 * 50_000 / 100, "{switch:?}: {times:?}");
+        assert!((500..5_000_000).contains(&times.p50_ns), "{switch:?}: {times:?}");
         assert!(times.p50_ns <= times.p99_ns && times.p99_ns <= times.p999_ns);
     }
 }

@@ -12,6 +12,7 @@ use super::error::TesterError;
 use super::histogram::{BUCKETS, Histogram};
 use super::sample::{Tally, read_tallies};
 use crate::bpf::{self, BpfError};
+use crate::switch::Switch;
 use crate::wires::Wire;
 
 const TC: &str = "sink_tc";
@@ -28,6 +29,14 @@ pub enum SinkKind {
     /// In XDP, for a switch that sends by XDP. For probes to come back, its end must take frames of
     /// XDP too.
     Xdp,
+}
+
+impl SinkKind {
+    /// What a switch needs.
+    #[must_use]
+    pub fn of(switch: &dyn Switch) -> Self {
+        if switch.sends_xdp() { Self::Xdp } else { Self::Tc }
+    }
 }
 
 /// The programs at both ends; they go when this is dropped.
