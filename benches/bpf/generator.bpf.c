@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR MIT)
 /*
- * The generator: run over and over by BPF_PROG_TEST_RUN with live frames, each run either builds the
- * next frame and sends it by an end of the tester, or drops it because its time has not come.
+ * The generator: run over and over by BPF_PROG_TEST_RUN with live frames, each run either builds
+ * the next frame and sends it by an end of the tester, or drops it because its time has not come.
  *
  * A frame arrives at the switch's end of the wire as if it had been received there. One that finds
- * the ring of the switch full is lost, and has been offered all the same: that is the switch's loss.
+ * the ring of the switch full is lost, and has been offered all the same: that is the switch's
+ * loss.
  *
  * One thread on one CPU runs this, so `position` needs no lock.
  */

@@ -1,8 +1,8 @@
 //! Round-trip times of probes under load.
 //!
-//! A probe goes from the generator by the switch to the far end of the tester, and back by the switch
-//! to the near one. The times contain two passes through the switch and four veths; both clocks are
-//! the kernel's at the moments of sending and arriving.
+//! A probe goes from the generator by the switch to the far end of the tester, and back by the
+//! switch to the near one. The times contain two passes through the switch and four veths; both
+//! clocks are the kernel's at the moments of sending and arriving.
 
 use serde::Serialize;
 

@@ -21,6 +21,9 @@ pub mod search;
 pub mod throughput;
 pub mod trial;
 
+#[cfg(test)]
+mod on_wires;
+
 use std::thread;
 use std::time::{Duration, Instant};
 

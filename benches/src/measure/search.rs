@@ -1,7 +1,7 @@
 //! Which rate to try next, to find the highest one that a switch bears.
 //!
-//! A binary search over all trials so far: for a second tolerance it goes on from what the first one
-//! has found. No I/O here.
+//! A binary search over all trials so far: for a second tolerance it goes on from what the first
+//! one has found. No I/O here.
 
 use super::trial::Trial;
 
@@ -12,9 +12,9 @@ pub struct Limits {
     pub ceiling_pps: u64,
     /// It ends when the rate that is borne and the one that is not differ by this part.
     pub resolution: f64,
-    /// Trials at a rate that must all fail before it counts as not borne. RFC 2544 has one; on a
-    /// virtual machine, whose CPUs are taken away now and then, one more tells the switch's losses
-    /// from the machine's.
+    /// Trials at a rate that must all fail, by loss or because the rate is not reached, before it
+    /// counts as not borne. RFC 2544 has one; on a virtual machine, whose CPUs are taken away now
+    /// and then, one more tells the switch's losses from the machine's.
     pub attempts: usize,
 }
 
@@ -63,11 +63,11 @@ impl Search {
         if borne >= ceiling {
             return None;
         }
-        let failures = |pps| self.trials.iter().filter(|t| t.wanted_pps == pps).count();
+        let attempts = |pps| self.trials.iter().filter(|t| t.wanted_pps == pps).count();
         let above = |trial: &&Trial| trial.wanted_pps > borne;
         let tried = self.trials.iter().filter(above).map(|trial| trial.wanted_pps);
         let Some(lowest) = tried.min() else { return Some(ceiling) };
-        if failures(lowest) < self.limits.attempts {
+        if attempts(lowest) < self.limits.attempts {
             return Some(lowest);
         }
         let gap = lowest - borne;
@@ -76,10 +76,12 @@ impl Search {
         (gap > 1 && !close && !hopeless).then(|| borne + gap / 2)
     }
 
-    /// The trial with the highest rate at which a part of at most `tolerance` was lost.
+    /// The trial with the highest rate that was reached and at which a part of at most `tolerance`
+    /// was lost.
     #[must_use]
     pub fn borne(&self, tolerance: f64) -> Option<Trial> {
-        let borne = self.trials.iter().filter(|trial| trial.loss() <= tolerance);
+        let clean = |trial: &&Trial| trial.loss() <= tolerance && trial.is_reached();
+        let borne = self.trials.iter().filter(clean);
         borne.max_by_key(|trial| trial.wanted_pps).copied()
     }
 }
@@ -128,6 +130,17 @@ mod tests {
         search.record(trial(1000, u64::MAX, u64::MAX));
         assert_eq!(search.next_pps(0.0), None);
         assert_eq!(search.borne(0.0).unwrap().wanted_pps, 1000);
+    }
+
+    #[test]
+    fn a_rate_that_the_generator_does_not_reach_is_not_borne() {
+        let mut search = Search::new(Limits::below(1_000_000));
+        while let Some(pps) = search.next_pps(0.0) {
+            let offered_pps = (pps as f64).min(600_000.0);
+            search.record(Trial { offered_pps, ..trial(pps, u64::MAX, u64::MAX) });
+        }
+        let found = search.borne(0.0).unwrap().wanted_pps;
+        assert!((594_000..607_000).contains(&found), "{found}");
     }
 
     #[test]

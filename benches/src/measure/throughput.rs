@@ -2,8 +2,8 @@
 //! highest at which one frame in 100,000 is.
 //!
 //! The RFC allows no loss at all. On a virtual machine a hypervisor that takes a CPU away for some
-//! milliseconds makes any switch lose frames, so the second rate stands beside the first, as tests of
-//! network functions usually have it (the partial drop rate of ETSI GS NFV-TST 009).
+//! milliseconds makes any switch lose frames, so the second rate stands beside the first, as tests
+//! of network functions usually have it (the partial drop rate of ETSI GS NFV-TST 009).
 
 use serde::Serialize;
 
@@ -28,8 +28,8 @@ pub struct Throughput {
     pub trials: usize,
 }
 
-/// Finds both rates of `traffic`, whose own rate does not count. `tolerance` is the part that may be
-/// lost and still be called nothing: 0 by the RFC.
+/// Finds both rates of `traffic`, whose own rate does not count. `tolerance` is the part that may
+/// be lost and still be called nothing: 0 by the RFC.
 ///
 /// # Errors
 /// When the tester fails.

@@ -7,6 +7,9 @@ use serde::Serialize;
 use super::{Timing, drain, pause};
 use crate::tester::{Tester, TesterError};
 
+/// The part of the wanted rate that must be offered for a trial to count.
+const REACHED: f64 = 0.99;
+
 /// What became of the frames of a trial (RFC 2544, clause 24).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Trial {
@@ -27,10 +30,18 @@ impl Trial {
         let lost = self.offered.saturating_sub(self.delivered);
         if lost == 0 { 0.0 } else { lost as f64 / self.offered as f64 }
     }
+
+    /// Whether the wanted rate was offered. If it was not, others were on the generator's CPU, and
+    /// the trial says nothing about this rate.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.offered_pps >= self.wanted_pps as f64 * REACHED
+    }
 }
 
-/// Offers `rate_pps` of the traffic that was started: a warm-up at this rate, in which the switch may
-/// learn, then silence, then the trial, then silence, so that every frame is in the switch or not.
+/// Offers `rate_pps` of the traffic that was started: a warm-up at this rate, in which the switch
+/// may learn, then silence, then the trial, then silence, so that every frame is in the switch or
+/// not.
 ///
 /// # Errors
 /// When the tester fails.

@@ -1,9 +1,9 @@
 //! An XDP program that the kernel runs over and over on live frames (BPF_PROG_TEST_RUN with
 //! BPF_F_TEST_XDP_LIVE_FRAMES).
 //!
-//! A call waits for grace periods of RCU, for milliseconds, however few frames it is for. So there is
-//! one call for as long as the traffic lasts, on a thread of its own, and a signal to that thread
-//! ends it.
+//! A call waits for grace periods of RCU, for milliseconds, however few frames it is for. So there
+//! is one call for as long as the traffic lasts, on a thread of its own, and a signal to that
+//! thread ends it.
 
 use std::fs::File;
 use std::io;
@@ -28,8 +28,8 @@ use super::error::TesterError;
 use crate::bpf::BpfError;
 use crate::plan::TESTER_CPU;
 
-/// Runs of the program before the kernel looks at what else there is to do, such as receiving at the
-/// other end of the wire: NAPI's budget, and a quarter of the ring of a veth.
+/// Runs of the program before the kernel looks at what else there is to do, such as receiving at
+/// the other end of the wire: NAPI's budget, and a quarter of the ring of a veth.
 const BATCH: u32 = 64;
 
 /// Ends the call: nobody else uses it.

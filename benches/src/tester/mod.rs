@@ -29,7 +29,7 @@ mod sink;
 mod traffic;
 
 #[cfg(test)]
-mod on_wires;
+pub(crate) mod on_wires;
 
 pub use error::TesterError;
 pub use generator::Generator;

@@ -17,7 +17,7 @@ use crate::switches::bridge::Bridge;
 use crate::switches::redirect::Redirect;
 use crate::wires::{Wire, Wires};
 
-const TRAFFIC: Traffic = Traffic {
+pub(crate) const TRAFFIC: Traffic = Traffic {
     size: FrameSize::Fixed(64),
     flows: 1000,
     directions: Directions::AToB,
@@ -26,14 +26,14 @@ const TRAFFIC: Traffic = Traffic {
 };
 
 /// One at a time: all generators are on one CPU.
-fn lock() -> MutexGuard<'static, ()> {
+pub(crate) fn lock() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Joins the wires, with what the kernel does on the generator's own CPU: there, no frame can find a
-/// ring full, however busy the machine is.
-fn join(switch: &dyn Switch) -> (Wires, Box<dyn Running>, Tester) {
+/// Joins the wires, with what the kernel does on the generator's own CPU: there, no frame can find
+/// a ring full, however busy the machine is.
+pub(crate) fn join(switch: &dyn Switch) -> (Wires, Box<dyn Running>, Tester) {
     let wires = Wires::new().unwrap();
     let running = switch.start(&wires, &Setting { rules: 0, end_systems: 2 }).unwrap();
     for wire in Wire::BOTH {
