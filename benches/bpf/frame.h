@@ -24,7 +24,7 @@ enum { A, B, ENDS };
 #define MARK_PROBE 0x77667470 /* wftp */
 #define MARK_ANSWER 0x77667461 /* wfta */
 
-/* An end system behind an end of the tester. Mirrored in tester/bpf.rs. */
+/* An end system behind an end of the tester. Mirrored in tester/ends.rs. */
 struct end_system {
 	__u32 ifindex; /* of the tester's end */
 	__u32 network; /* host byte order; 24 bits of host */
@@ -92,7 +92,7 @@ static __always_inline __u64 sent(const struct mark *mark)
 	return ns;
 }
 
-/* Frames and their bytes, without check sequence. Mirrored in tester/bpf.rs. */
+/* Frames and their bytes, without check sequence. Mirrored in tester/sample.rs. */
 struct tally {
 	__u64 frames;
 	__u64 bytes;

@@ -24,20 +24,20 @@
 const volatile struct end_system ends[ENDS];
 const volatile __u16 port_dst; /* host byte order, as all settings */
 
-/* When frames are sent. Written while the program runs. Mirrored in tester/bpf.rs. */
+/* When frames are sent. Written while the program runs. Mirrored in tester/generator.rs. */
 struct schedule {
 	__u64 interval; /* between frames of all directions, ns << FRACTION_BITS */
 	__u64 probe_interval_ns; /* 0: no probes */
 };
 
-/* What is sent: set before the program runs. Mirrored in tester/bpf.rs. */
+/* What is sent: set before the program runs. Mirrored in tester/traffic.rs. */
 struct traffic {
 	__u32 flows; /* in each direction */
 	__u32 directions; /* 1: from A; 2: from A and B in turn */
 	__u16 bytes[PATTERN]; /* of the next frames, without check sequence */
 };
 
-/* Where the generator is in its sequence: all zero at first. Mirrored in tester/bpf.rs. */
+/* Where the generator is in its sequence: all zero at first. Mirrored in tester/generator.rs. */
 struct position {
 	__u64 origin_ns; /* of `due`; 0: not yet set */
 	__u64 due; /* when the next frame may go, ns << FRACTION_BITS after the origin */

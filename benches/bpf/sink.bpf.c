@@ -12,7 +12,7 @@
 #include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 
-/* Buckets of the histogram: 64 for each doubling, from 1 ns to 2^34 ns. Mirrored in histogram.rs. */
+/* Buckets of the histogram: 64 a doubling, 1 ns to 2^34 ns. Mirrored in tester/histogram.rs. */
 #define SUB_BITS 6
 #define OCTAVES 28
 #define BUCKETS ((OCTAVES + 1) << SUB_BITS)
