@@ -1,6 +1,5 @@
 //! The BPF programs of the tester, compiled by the build script, and how they are loaded. They are
-//! in
-//! `bpf/`; what they share with Rust is mirrored beside its user.
+//! in `bpf/`; what they share with Rust is mirrored beside its user.
 
 use aya::maps::{Map, MapError};
 use aya::programs::{Program, ProgramError};
