@@ -57,9 +57,28 @@ impl Programs {
         Ok(Self { dir })
     }
 
+    /// The dataplane's program.
+    #[must_use]
+    pub fn dataplane(&self) -> PathBuf {
+        self.path(DATAPLANE)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
+}
+
+/// A program of the same build as this one, which need not be one of the product's.
+///
+/// # Errors
+/// [`LabError::NoBinary`] when it was not built.
+pub fn program_beside(name: &str) -> Result<PathBuf> {
+    let dir = build_dir().map_err(LabError::io("cannot find this program's folder"))?;
+    let path = dir.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(LabError::NoBinary { name: name.to_owned(), dir: dir.display().to_string() })
 }
 
 /// `target/PROFILE`: this program is there or, when it is a test, in `deps` below.
@@ -340,6 +359,22 @@ impl Deployment {
             crate::link::mac(namespace, &nic.name)
         })?;
         Ok(Attached { output, mac })
+    }
+
+    /// Attaches an interface of the host itself as the NIC of a VM that the lab need not know.
+    ///
+    /// # Errors
+    /// When the dataplane refuses.
+    pub fn attach_afxdp(
+        &self,
+        host: &str,
+        vm: &str,
+        (interface, mac): (&str, MacAddr),
+        profile: &str,
+    ) -> Result<()> {
+        let mut command = self.local(host, "attach")?;
+        command.args(["--profile", profile, "--vm", vm, "--kind", "afxdp"]);
+        run_command(command.args(["--ifname", interface, "--mac", &mac.to_string()])).map(drop)
     }
 
     /// Detaches all NICs of a VM.
