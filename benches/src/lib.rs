@@ -12,6 +12,7 @@
 //! | [`plan`] | what is measured: frame sizes, addresses, flows, rules |
 //! | [`wires`] | the two cables between the tester and the switch |
 //! | [`switch`] | what every switch that is measured must be able to do |
+//! | [`workload`] | hosts, lists and frames of the parts without I/O, and the work on them |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -22,3 +23,4 @@
 pub mod plan;
 pub mod switch;
 pub mod wires;
+pub mod workload;
