@@ -1,9 +1,10 @@
 //! What one frame costs in the whole forwarding core, without I/O: parse, classify, guard, access
 //! list, lookup, replicate, verdict, counters.
 //!
-//! `cargo bench -p benches --bench pipeline`. A host of 1,000 vEthernets in 64 VLANs and two uplinks;
-//! every port has the same inbound list of 100 rules, of which the last one matches; bursts of 64 UDP
-//! frames of 64 bytes from one port, of 1,000 flows. In turn one of these numbers is another.
+//! `cargo bench -p benches --bench pipeline`. A host of 1,000 vEthernets in 64 VLANs and two
+//! uplinks; every port has the same inbound list of 100 rules, of which the last one matches;
+//! bursts of 64 UDP frames of 64 bytes from one port, of 1,000 flows. In turn one of these numbers
+//! is another.
 
 mod harness;
 

@@ -3,8 +3,8 @@
 //!
 //! `cargo bench -p benches --bench worker`. The host and the frames of `pipeline`, to one neighbour
 //! and the wire, or to 15 neighbours and the wire, where each port gets three or four frames of a
-//! burst. The difference to `pipeline` is what the worker and the memory ports cost; of a device only
-//! the worker's part is left. Filling and emptying the far ends of the ports is not measured.
+//! burst. The difference to `pipeline` is what the worker and the memory ports cost; of a device
+//! only the worker's part is left. Filling and emptying the far ends of the ports is not measured.
 
 mod harness;
 

@@ -13,6 +13,7 @@
 //! | [`wires`] | the two cables between the tester and the switch |
 //! | [`switch`] | what every switch that is measured must be able to do |
 //! | [`workload`] | hosts, lists and frames of the parts without I/O, and the work on them |
+//! | [`count`] | that work in instructions, under valgrind, against a committed ceiling |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -20,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod count;
 pub mod plan;
 pub mod switch;
 pub mod wires;

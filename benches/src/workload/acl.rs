@@ -1,8 +1,8 @@
 //! Access lists alone: random lists, and frames that match some of their rules.
 //!
-//! Lists are random 5-tuples: prefixes of 8 to 32 bits or hosts, half of the rules with a destination
-//! port or a range, a quarter with a source port. Frames take turns, 1,024 of them, so that no branch
-//! can be learned.
+//! Lists are random 5-tuples: prefixes of 8 to 32 bits or hosts, half of the rules with a
+//! destination port or a range, a quarter with a source port. Frames take turns, 1,024 of them, so
+//! that no branch can be learned.
 
 use std::hint::black_box;
 

@@ -1,8 +1,9 @@
-//! What is measured without I/O: hosts, lists, tables and frames, and the work that is done on them.
+//! What is measured without I/O: hosts, lists, tables and frames, and the work that is done on
+//! them.
 //!
-//! *Where it sits:* the criterion benches time these [`Workload`]s, the program `instructions` counts
-//! them ([`crate::count`]). Both thus measure the same, by the same numbers: [`plan`](crate::plan)
-//! has the rules and addresses of the runs on real interfaces too.
+//! *Where it sits:* the criterion benches time these [`Workload`]s, the program `instructions`
+//! counts them ([`crate::count`]). Both thus measure the same, by the same numbers:
+//! [`plan`](crate::plan) has the rules and addresses of the runs on real interfaces too.
 //!
 //! | module | one round is |
 //! |---|---|

@@ -15,9 +15,9 @@ const STRIDE_BYTES: usize = 64;
 /// Payload that makes a UDP frame 60 bytes long.
 const PAYLOAD_BYTES: usize = 18;
 
-/// UDP frames of 64 bytes from vEthernet 1, three of four to other vEthernets of its VLAN, the fourth
-/// to the wire; all to the wire when there is no other. Frame by frame another flow, until all have
-/// had their turn.
+/// UDP frames of 64 bytes from vEthernet 1, three of four to other vEthernets of its VLAN, the
+/// fourth to the wire; all to the wire when there is no other. Frame by frame another flow, until
+/// all have had their turn.
 ///
 /// The frames stand one behind the other, so that many flows cost no more cache misses than few: a
 /// receive ring would have them in chunks that were used just before.
@@ -28,8 +28,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream of `flows` flows (at least 1) to `neighbours`, filled up to whole bursts by starting
-    /// over.
+    /// A stream of `flows` flows (at least 1) to `neighbours`, filled up to whole bursts by
+    /// starting over.
     #[must_use]
     pub fn new(flows: u32, neighbours: &[u32]) -> Self {
         let bursts = (flows as usize).div_ceil(BURST_MAX).max(BURSTS_MIN);

@@ -1,12 +1,13 @@
 //! The whole way of a frame through a worker, on memory ports: receive, forward, edit, transmit.
 //!
-//! What a port in memory has for a wire is a queue to its far end. Filling and emptying the far ends
-//! is [`refill`](Workload::refill), which is not measured. What is: the worker's rounds with all that
-//! they do a burst (a clock read, a look for a new view, every eighth time an epoll), `rx` and `tx` of
-//! the memory port, and a look at each port that has nothing. A quarter of the frames gets a tag.
+//! What a port in memory has for a wire is a queue to its far end. Filling and emptying the far
+//! ends is [`refill`](Workload::refill), which is not measured. What is: the worker's rounds with
+//! all that they do a burst (a clock read, a look for a new view, every eighth time an epoll), `rx`
+//! and `tx` of the memory port, and a look at each port that has nothing. A quarter of the frames
+//! gets a tag.
 //!
-//! A memory port is not a device: its queues cost three atomic operations a frame in each direction,
-//! where an AF_XDP ring has one store a burst.
+//! A memory port is not a device: its queues cost three atomic operations a frame in each
+//! direction, where an AF_XDP ring has one store a burst.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -173,7 +174,6 @@ mod tests {
     #[test]
     fn a_lost_frame_is_noticed() {
         let mut work = WorkerPath::new(Size { vethernets: 100, rules: 0 }, 1);
-        work.source.set_carrier(true);
         work.refill();
         work.sinks[0].set_carrier(false);
         work.round();
