@@ -5,14 +5,17 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DENY  := target/tools/bin/cargo-deny
 
-.PHONY: help setup build test lint unit e2e soak deny doc demo bench fuzz clean
+.PHONY: help setup build test lint unit e2e soak deny doc demo bench bench-core instructions ceilings
+.PHONY: fuzz clean
 
 help:
 	@echo "make setup   install the Debian packages that building and testing need"
 	@echo "make build   release binaries in target/release"
 	@echo "make test    everything CI runs: fmt, clippy, deny, doc, unit, property and end-to-end tests"
 	@echo "make demo    two hosts, a supervisor and six VMs in namespaces, with a report"
-	@echo "make bench   criterion benches of the parts without I/O"
+	@echo "make bench   how long a frame takes in the parts without I/O (also: make bench-core)"
+	@echo "make instructions   how many instructions a frame costs there, held against benches/ceilings.toml"
+	@echo "make ceilings   write the ceilings anew, after a gain"
 	@echo "make soak    two minutes of overload on a port-channel with the fast rate"
 	@echo "make fuzz    every parser under the fuzzer, FUZZ_SECONDS=20 each"
 
@@ -49,8 +52,17 @@ soak: setup
 demo: build
 	$(CARGO) run --release --locked -q -p tests --bin lab -- demo examples/practica.yaml
 
-bench: setup
-	$(CARGO) bench --locked -p benches
+bench: bench-core
+
+bench-core: setup
+	$(CARGO) bench --locked -p benches --bench '*'
+
+INSTRUCTIONS := $(CARGO) run --release --locked -q -p benches --bin instructions --
+instructions: setup
+	$(INSTRUCTIONS) --check
+
+ceilings: setup
+	$(INSTRUCTIONS) --write
 
 FUZZ_SECONDS ?= 20
 fuzz: setup

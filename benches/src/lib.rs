@@ -17,6 +17,8 @@
 //! | [`tester`] | generator and sink: what goes in, what comes out, how long it takes |
 //! | [`measure`] | rates, throughput, behaviour at overload, latency |
 //! | [`cli`] | the program `packet-rate` |
+//! | [`workload`] | hosts, lists and frames of the parts without I/O, and the work on them |
+//! | [`count`] | that work in instructions, under valgrind, against a committed ceiling |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -26,9 +28,11 @@
 
 pub mod bpf;
 pub mod cli;
+pub mod count;
 pub mod measure;
 pub mod plan;
 pub mod switch;
 pub mod switches;
 pub mod tester;
 pub mod wires;
+pub mod workload;
