@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tests::error::{LabError, Result};
+use tests::link;
 use tests::netns::{Namespace, run_command};
 
 use super::napi::{Gro, ThreadedNapi};
@@ -19,8 +20,8 @@ use crate::wires::{Wire, Wires};
 
 /// The bridge.
 const BRIDGE: &str = "bench-br";
-/// The port behind which the silent end systems are.
-const SILENT: &str = "bench-silent";
+/// The port behind which the silent end systems are, and the other end of its cable.
+const SILENT: [&str; 2] = ["bench-silent", "bench-nobody"];
 /// The table of rules.
 const TABLE: &str = "bench";
 
@@ -106,11 +107,11 @@ impl Parts {
             writeln!(entries, "fdb replace {mac} dev {port} master static").ok();
         }
         if setting.end_systems > 2 {
-            ip(format!("link add name {SILENT} type dummy"))?;
-            ip(format!("link set dev {SILENT} master {BRIDGE}"))?;
-            ip(format!("link set dev {SILENT} up"))?;
+            let [port, end] = SILENT;
+            link::cable((&self.namespace, port), (&self.namespace, end), 1500)?;
+            ip(format!("link set dev {port} master {BRIDGE}"))?;
             for mac in super::silent_macs(setting.end_systems) {
-                writeln!(entries, "fdb replace {mac} dev {SILENT} master static").ok();
+                writeln!(entries, "fdb replace {mac} dev {port} master static").ok();
             }
         }
         let file = dir.join("fdb");
@@ -125,9 +126,9 @@ impl Parts {
         if nft_version().is_ok() {
             self.namespace.output("nft", &[&table])?;
         }
-        for link in [BRIDGE, SILENT] {
-            if tests::link::exists(&self.namespace, link) {
-                tests::link::delete(&self.namespace, link)?;
+        for interface in [BRIDGE, SILENT[0]] {
+            if link::exists(&self.namespace, interface) {
+                link::delete(&self.namespace, interface)?;
             }
         }
         Ok(())
