@@ -13,6 +13,10 @@
 //! | [`wires`] | the two cables between the tester and the switch |
 //! | [`switch`] | what every switch that is measured must be able to do |
 //! | [`switches`] | those that are |
+//! | [`bpf`] | the BPF programs, and how they are loaded |
+//! | [`tester`] | generator and sink: what goes in, what comes out, how long it takes |
+//! | [`measure`] | rates, throughput, behaviour at overload, latency |
+//! | [`cli`] | the program `packet-rate` |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -20,7 +24,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bpf;
+pub mod cli;
+pub mod measure;
 pub mod plan;
 pub mod switch;
 pub mod switches;
+pub mod tester;
 pub mod wires;
