@@ -1,7 +1,7 @@
 //! The Linux bridge, its rules in nftables.
 //!
 //! As fast as it is known to go: static addresses and no learning, no VLAN filtering, no multicast
-//! snooping, and both ports polled by threads of their own on the switch's core.
+//! snooping, and frames forwarded by the core that brings them ([`super::gro`] says why).
 
 use std::fmt::Write;
 use std::fs;
@@ -12,7 +12,7 @@ use tests::error::{LabError, Result};
 use tests::link;
 use tests::netns::{Namespace, run_command};
 
-use super::napi::{Gro, ThreadedNapi};
+use super::gro::Gro;
 use super::probe;
 use crate::plan::{MACS, rules};
 use crate::switch::{Running, Setting, StartError, Switch};
@@ -51,7 +51,6 @@ impl Bridge {
 #[derive(Debug)]
 struct RunningBridge {
     // Field order is drop order.
-    napi: ThreadedNapi,
     _gro: Gro,
     parts: Parts,
     filter: String,
@@ -85,8 +84,7 @@ impl Switch for Bridge {
             wires.switch().output("nft", &["-f", &file.display().to_string()])?;
         }
         let gro = Gro::on(wires.switch(), Wire::BOTH.map(Wire::switch))?;
-        let napi = ThreadedNapi::on(wires.switch(), Wire::BOTH.map(Wire::switch))?;
-        let running = RunningBridge { napi, _gro: gro, parts, filter };
+        let running = RunningBridge { _gro: gro, parts, filter };
         probe::wait_forwards(wires, || Ok(()))?;
         Ok(Box::new(running))
     }
@@ -145,7 +143,7 @@ impl Drop for Parts {
 
 impl Running for RunningBridge {
     fn describe(&self) -> String {
-        format!("Linux {}, {}, {}", super::kernel(), self.filter, self.napi)
+        format!("Linux {}, {}, on the sender's core", super::kernel(), self.filter)
     }
 
     fn check(&mut self) -> Result<(), LabError> {
