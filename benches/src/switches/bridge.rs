@@ -1,7 +1,7 @@
 //! The Linux bridge, its rules in nftables.
 //!
 //! As fast as it is known to go: static addresses and no learning, no VLAN filtering, no multicast
-//! snooping, and frames forwarded by the core that brings them ([`super::gro`] says why).
+//! snooping, and frames forwarded by the core that brings them (`gro` says why).
 
 use std::fmt::Write;
 use std::fs;
