@@ -39,6 +39,7 @@ doc: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --all-features
 
 unit: setup
+	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --exclude tests --all-features
 
 e2e: setup
