@@ -18,7 +18,7 @@ fn bench(criterion: &mut Criterion) {
     for neighbours in NEIGHBOURS {
         for rules in RULES {
             let mut work = WorkerPath::new(Size { rules, ..Size::default() }, neighbours);
-            let name = format!("{neighbours} neighbours, rules");
+            let name = format!("to {neighbours}, rules");
             harness::time(&mut group, BenchmarkId::new(name, rules), &mut work);
             assert!(work.is_lossless(), "not what is to be measured");
         }
