@@ -173,23 +173,13 @@ impl CompiledAcl {
         if key.l3 != self.l3 {
             return &self.implicit;
         }
-        let entry = if let Search::Ipv4(tables) = &self.search {
-            tables.first_ipv4(key)
-        } else {
-            self.first_other(key, vlan)
-        };
-        self.decisions.get(entry).unwrap_or(&self.otherwise)
-    }
-
-    /// The first entry that matches, of any but the most frequent kind of list.
-    #[inline(never)]
-    fn first_other(&self, key: &FrameKey, vlan: VlanId) -> usize {
-        match &self.search {
-            Search::Constant => NO_ENTRY,
+        let entry = match &self.search {
             Search::Ipv4(tables) => tables.first_ipv4(key),
             Search::Ipv6(tables) => tables.first_ipv6(key),
             Search::Mac(tables) => tables.first_mac(key, vlan),
-        }
+            Search::Constant => NO_ENTRY,
+        };
+        self.decisions.get(entry).unwrap_or(&self.otherwise)
     }
 }
 
