@@ -11,7 +11,9 @@
 //! |---|---|
 //! | [`plan`] | what is measured: frame sizes, addresses, flows, rules |
 //! | [`wires`] | the two cables between the tester and the switch |
+//! | [`samples`] | medians, percentiles, bars |
 //! | [`switch`] | what every switch that is measured must be able to do |
+//! | [`tap`] | TCP and round-trip time between TAPs |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -20,5 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod plan;
+pub mod samples;
 pub mod switch;
+pub mod tap;
 pub mod wires;

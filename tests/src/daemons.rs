@@ -62,6 +62,19 @@ impl Programs {
     }
 }
 
+/// A program of the same build as this one, which need not be one of the product's.
+///
+/// # Errors
+/// [`LabError::NoBinary`] when it was not built.
+pub fn program_beside(name: &str) -> Result<PathBuf> {
+    let dir = build_dir().map_err(LabError::io("cannot find this program's folder"))?;
+    let path = dir.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(LabError::NoBinary { name: name.to_owned(), dir: dir.display().to_string() })
+}
+
 /// `target/PROFILE`: this program is there or, when it is a test, in `deps` below.
 fn build_dir() -> io::Result<PathBuf> {
     let program = env::current_exe()?;
