@@ -14,6 +14,7 @@
 //! | [`samples`] | medians, percentiles, bars |
 //! | [`switch`] | what every switch that is measured must be able to do |
 //! | [`tap`] | TCP and round-trip time between TAPs |
+//! | [`footprint`] | CPU time and memory of a host that does nothing |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -21,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod footprint;
 pub mod plan;
 pub mod samples;
 pub mod switch;
