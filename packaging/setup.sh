@@ -76,7 +76,7 @@ openvswitch=target/tools/openvswitch
 download_openvswitch() {
     (cd "$unpacked" && apt-get download -qq openvswitch-common openvswitch-switch >/dev/null 2>&1)
 }
-if [[ ! -d $openvswitch ]]; then
+if [[ ! -x $openvswitch/ovs-ofctl ]]; then
     unpacked=$(mktemp -d)
     trap 'rm -rf "${scratch:-}" "$guest.new" "$unpacked" "$openvswitch.new"' EXIT
     download_openvswitch || { apt-get update -qq && download_openvswitch; } || {
@@ -87,8 +87,10 @@ if [[ ! -d $openvswitch ]]; then
     for package in "$unpacked"/openvswitch-*.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar -x -C "$unpacked"
     done
-    mv "$unpacked"/usr/bin/{ovs-appctl,ovs-vsctl,ovsdb-tool} "$unpacked/usr/sbin/ovsdb-server" \
+    mv "$unpacked"/usr/bin/{ovs-appctl,ovs-ofctl,ovs-vsctl,ovsdb-tool} \
+        "$unpacked/usr/sbin/ovsdb-server" \
         "$unpacked/usr/lib/openvswitch-switch/ovs-vswitchd" \
         "$unpacked/usr/share/openvswitch/vswitch.ovsschema" "$openvswitch.new/"
+    rm -rf "$openvswitch" # one without ovs-ofctl, of an earlier setup
     mv "$openvswitch.new" "$openvswitch"
 fi

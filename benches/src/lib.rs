@@ -13,6 +13,7 @@
 //! | [`wires`] | the two cables between the tester and the switch |
 //! | [`samples`] | medians, percentiles, bars |
 //! | [`switch`] | what every switch that is measured must be able to do |
+//! | [`switches`] | those that are |
 //! | [`tap`] | TCP and round-trip time between TAPs |
 //! | [`footprint`] | CPU time and memory of a host that does nothing |
 //!
@@ -26,5 +27,6 @@ pub mod footprint;
 pub mod plan;
 pub mod samples;
 pub mod switch;
+pub mod switches;
 pub mod tap;
 pub mod wires;

@@ -57,6 +57,12 @@ impl Programs {
         Ok(Self { dir })
     }
 
+    /// The dataplane's program.
+    #[must_use]
+    pub fn dataplane(&self) -> PathBuf {
+        self.path(DATAPLANE)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
@@ -353,6 +359,22 @@ impl Deployment {
             crate::link::mac(namespace, &nic.name)
         })?;
         Ok(Attached { output, mac })
+    }
+
+    /// Attaches an interface of the host itself as the NIC of a VM that the lab need not know.
+    ///
+    /// # Errors
+    /// When the dataplane refuses.
+    pub fn attach_afxdp(
+        &self,
+        host: &str,
+        vm: &str,
+        (interface, mac): (&str, MacAddr),
+        profile: &str,
+    ) -> Result<()> {
+        let mut command = self.local(host, "attach")?;
+        command.args(["--profile", profile, "--vm", vm, "--kind", "afxdp"]);
+        run_command(command.args(["--ifname", interface, "--mac", &mac.to_string()])).map(drop)
     }
 
     /// Detaches all NICs of a VM.

@@ -47,6 +47,15 @@ impl Lab {
     /// # Errors
     /// When not root, or a tool (`ip`, `ethtool`) is missing or refuses.
     pub fn build(topology: Topology) -> Result<Self> {
+        Self::build_around(topology, &[])
+    }
+
+    /// Builds the network around namespaces that somebody else has made and will remove: each is
+    /// the node of that name. Whatever the lab puts into one of them is taken out on drop.
+    ///
+    /// # Errors
+    /// As [`Lab::build`].
+    pub fn build_around(topology: Topology, existing: &[(&str, &Namespace)]) -> Result<Self> {
         sweep()?;
         let dir = tempfile::Builder::new()
             .prefix(&format!("{FOLDER_PREFIX}{}.", std::process::id()))
@@ -54,6 +63,9 @@ impl Lab {
             .map_err(LabError::io("cannot make a folder for the lab"))?;
         let mut lab =
             Self { switches: BTreeMap::new(), nodes: BTreeMap::new(), mgmt: None, dir, topology };
+        for (name, namespace) in existing {
+            lab.nodes.insert((*name).to_owned(), namespace.share());
+        }
         lab.make_namespaces()?;
         lab.wire()?;
         lab.make_management()?;
@@ -159,7 +171,9 @@ impl Lab {
             .chain(topology.vms.keys())
             .chain(topology.pcs.keys());
         for name in names {
-            self.nodes.insert(name.clone(), Namespace::create(name)?);
+            if !self.nodes.contains_key(name) {
+                self.nodes.insert(name.clone(), Namespace::create(name)?);
+            }
         }
         Ok(())
     }
@@ -202,6 +216,19 @@ impl Lab {
             self.switches.insert(name.clone(), running);
         }
         Ok(())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // What is in a namespace of the lab's own goes with it.
+        for (_, namespace) in self.nodes().filter(|(_, namespace)| !namespace.is_owner()) {
+            if link::exists(namespace, MGMT_INTERFACE)
+                && let Err(error) = link::delete(namespace, MGMT_INTERFACE)
+            {
+                eprintln!("lab: {error}");
+            }
+        }
     }
 }
 

@@ -69,6 +69,11 @@ impl Namespace {
         Self { name: self.name.clone(), owner: false }
     }
 
+    /// Whether this handle's drop removes the namespace.
+    pub(crate) fn is_owner(&self) -> bool {
+        self.owner
+    }
+
     /// The file that stands for the namespace.
     pub fn path(&self) -> PathBuf {
         Path::new(NETNS_DIR).join(&self.name)

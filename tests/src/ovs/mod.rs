@@ -31,6 +31,7 @@
 //! ```
 
 mod bond;
+mod setup;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ use std::time::Duration;
 use proto::VlanId;
 
 pub use self::bond::{BondConfig, BondMode, Lacp, LacpTime, MemberConfig};
+pub use self::setup::Setup;
 pub use self::show::{
     BondMember, BondStatus, LacpCounters, LacpFlag, LacpMember, LacpPort, LacpStatus, Negotiation,
     Receive,
@@ -80,6 +82,7 @@ pub struct OpenVswitch {
     switch: Option<Process>,
     database: Process,
     namespace: Namespace,
+    setup: Setup,
     /// Database and sockets.
     dir: PathBuf,
     log_dir: PathBuf,
@@ -93,6 +96,14 @@ impl OpenVswitch {
     /// # Errors
     /// When `make setup` was not run, or a daemon does not come up.
     pub fn start(namespace: &Namespace, dir: &Path) -> Result<Self> {
+        Self::start_as(namespace, dir, Setup::default())
+    }
+
+    /// Starts the daemons as [`OpenVswitch::start`] does, with settings of the caller.
+    ///
+    /// # Errors
+    /// As [`OpenVswitch::start`].
+    pub fn start_as(namespace: &Namespace, dir: &Path, setup: Setup) -> Result<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let log_dir = dir.to_owned();
         let dir = dir.join(format!("ovs{number}"));
@@ -108,11 +119,19 @@ impl OpenVswitch {
             switch: None,
             database: Process::spawn("ovsdb-server", command, &log_dir)?,
             namespace: namespace.share(),
+            setup,
             dir,
             log_dir,
             end_hosts: AtomicU16::new(0),
         };
         ovs.wait_database()?;
+        if !ovs.setup.other_config.is_empty() {
+            // Some settings are read at the daemon's start and never again.
+            let columns = ovs.setup.other_config.iter().map(|set| format!("other_config:{set}"));
+            let mut args = ["--no-wait", "set", "Open_vSwitch", "."].map(str::to_owned).to_vec();
+            args.extend(columns);
+            ovs.vsctl(&args)?;
+        }
         ovs.start_vswitchd()?;
         // A fixed address: it is the default of a bond's system id, and outlives a restart.
         let [high, low] = number.to_be_bytes();
@@ -137,6 +156,25 @@ impl OpenVswitch {
         args.extend(columns.iter().map(String::as_str));
         self.vsctl(&args).map(drop)?;
         self.check_interfaces(&[interface])
+    }
+
+    /// Adds a port of any type: `columns` are those of its interface, such as `type=afxdp`.
+    pub fn add_interface(&self, port: &str, columns: &[&str]) -> Result<()> {
+        let args = ["add-port", BRIDGE, port, "--", "set", "interface", port];
+        self.vsctl(&[&args, columns].concat())?;
+        self.check_interfaces(&[port])
+    }
+
+    /// Makes these the only flows of the bridge, one a line in the language of ovs-ofctl(8), and
+    /// lets no frame pass that none of them matches.
+    pub fn set_flows(&self, flows: &str) -> Result<()> {
+        self.vsctl(&["set", "bridge", BRIDGE, "fail_mode=secure"])?;
+        let file = self.dir.join("flows");
+        fs::write(&file, flows).map_err(LabError::io("cannot write the flows"))?;
+        let management = self.dir.join(format!("{BRIDGE}.mgmt"));
+        let mut command = Command::new(program("ovs-ofctl")?);
+        command.arg("replace-flows").arg(format!("unix:{}", management.display())).arg(file);
+        run_command(&mut command).map(drop)
     }
 
     /// Adds a bond of interfaces of the namespace; of one alone, it is a port that speaks LACP.
@@ -294,7 +332,11 @@ impl OpenVswitch {
     /// When it does not take its configuration over within ten seconds.
     pub fn start_vswitchd(&mut self) -> Result<()> {
         self.switch = None;
-        let mut command = daemon(&self.namespace, "ovs-vswitchd", &self.dir)?;
+        let mut command = match &self.setup.program {
+            None => daemon(&self.namespace, "ovs-vswitchd", &self.dir)?,
+            Some(program) => in_own_folders(self.namespace.command(program), &self.dir),
+        };
+        command.envs(self.setup.environment.iter().map(|(name, value)| (name, value)));
         command.arg(format!("--unixctl={}", self.dir.join("switch.ctl").display()));
         command.arg(self.remote());
         self.switch = Some(Process::spawn("ovs-vswitchd", command, &self.log_dir)?);
@@ -303,7 +345,9 @@ impl OpenVswitch {
         let pid = self.vswitchd()?.pid();
         let started = format!("external_ids:lab-pid={pid}");
         self.vsctl(&["set", "Open_vSwitch", ".", few[0], few[1], &started])?;
-        favour_process(pid);
+        if self.setup.favoured {
+            favour_process(pid);
+        }
         Ok(())
     }
 
@@ -382,9 +426,12 @@ fn program(name: &str) -> Result<PathBuf> {
 
 /// A daemon in the namespace, with what it would put into the system's folders in one of its own.
 fn daemon(namespace: &Namespace, name: &str, dir: &Path) -> Result<Command> {
-    let mut command = namespace.command(program(name)?);
+    Ok(in_own_folders(namespace.command(program(name)?), dir))
+}
+
+fn in_own_folders(mut command: Command, dir: &Path) -> Command {
     for folder in ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"] {
         command.env(folder, dir);
     }
-    Ok(command)
+    command
 }
