@@ -22,7 +22,7 @@
 //!    has died.
 
 pub mod bridge;
-mod cpus;
+pub(crate) mod cpus;
 mod napi;
 pub mod ovs;
 pub mod ovs_dpdk;

@@ -7,17 +7,15 @@
 
 use std::process::Command;
 
-use proto::VlanId;
 use tempfile::TempDir;
 use tests::error::{LabError, Result};
 use tests::link;
 use tests::netns::{Namespace, run_command};
-use tests::ovs::{BRIDGE, OpenVswitch};
-use tests::switch::PortMode;
+use tests::ovs::{OpenVswitch, Setup};
 use tests::traffic::wait_ping;
 
 use super::{ADDRESSES, Join, Joined, NIC};
-use crate::plan::{SWITCH_CPU, VLAN};
+use crate::plan::SWITCH_CPU;
 
 /// Its end of the uplink.
 const UPLINK: &str = "uplink";
@@ -44,24 +42,20 @@ impl Join for Ovs {
     fn start(&self) -> Result<Box<dyn Joined>> {
         let switch = Namespace::create("sw")?;
         let dir = tempfile::tempdir().map_err(LabError::io("cannot make a folder for logs"))?;
-        let mut ovs = OpenVswitch::start(&switch, dir.path())?;
-        ovs.vsctl(&["set", "Open_vSwitch", ".", "other_config:userspace-tso-enable=true"])?;
-        // Read at its start, and never again.
-        ovs.restart_vswitchd()?;
+        let tso = "userspace-tso-enable=true".to_owned();
+        let setup = Setup { other_config: vec![tso], favoured: false, ..Setup::default() };
+        let mut ovs = OpenVswitch::start_as(&switch, dir.path(), setup)?;
         let [a, b] = super::pair()?;
         let ends = [a, b, Namespace::create("far")?];
-        let tag = format!("tag={VLAN}");
         for (index, end) in ends[..2].iter().enumerate() {
             let port = format!("tap{index}");
-            let tap = ["--", "set", "interface", &port, "type=tap"];
-            ovs.vsctl(&[&["add-port", BRIDGE, &port, &tag], tap.as_slice()].concat())?;
+            ovs.add_interface(&port, &["type=tap"])?;
             switch.ip(&format!("link set dev {port} netns {} name {NIC}", end.name()))?;
             super::address(end, index)?;
         }
         link::cable((&switch, UPLINK), (&ends[2], NIC), 1500)?;
         link::add_address(&ends[2], NIC, &super::cidr(2))?;
-        let vlan = VlanId::new(VLAN).map_err(|e| LabError::Unexpected(e.to_string()))?;
-        ovs.add_port(UPLINK, &PortMode::Access(vlan))?;
+        ovs.add_interface(UPLINK, &["type=system"])?;
         pin(ovs.vswitchd()?.pid())?;
         let version = ovs.appctl(&["version"])?;
         let version = version.lines().next().unwrap_or_default().to_owned();
@@ -86,9 +80,10 @@ impl Joined for Running {
     }
 }
 
-/// Puts all threads of the daemon on one CPU, with no more right to it than any other program.
+/// Puts all threads of the daemon on one CPU.
 fn pin(pid: u32) -> Result<()> {
     let (pid, cpu) = (pid.to_string(), SWITCH_CPU.to_string());
-    run_command(Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", &cpu, &pid]))?;
-    run_command(Command::new("renice").args(["--priority", "0", "--pid", &pid])).map(drop)
+    let mut taskset = Command::new("taskset");
+    taskset.args(["--all-tasks", "--cpu-list", "--pid", &cpu, &pid]);
+    run_command(&mut taskset).map(drop)
 }

@@ -13,11 +13,12 @@ use ::tests::traffic::wait_ping;
 use super::{ADDRESSES, Join, Joined, NIC};
 use crate::plan::{self, VLAN};
 use crate::switch::Setting;
+use crate::switches::cpus;
 
 /// The host whose dataplane is measured.
 pub const HOST: &str = "h1";
 
-/// One worker on the last CPU, which is [`plan::SWITCH_CPU`] of a machine with two.
+/// One worker on the last CPU that it may use.
 pub const WORKER_OPTIONS: [&str; 3] = ["--workers", "1", "--pin-workers"];
 
 /// Nodes that are end systems, in the order of [`ADDRESSES`].
@@ -69,17 +70,20 @@ impl Joined for Running {
     }
 }
 
-/// Starts the daemons with one worker on its own core.
+/// Starts the daemons with one worker, on [`plan::SWITCH_CPU`].
 ///
 /// # Errors
 /// As [`Deployment::start`].
 pub fn start_pinned(lab: Lab) -> Result<Deployment> {
-    let mut deployment = Deployment::new(lab)?;
-    deployment.set_dataplane_options(&WORKER_OPTIONS);
-    deployment.start_supervisor()?;
-    deployment.start_dataplane(HOST)?;
-    deployment.wait_registered(HOST)?;
-    Ok(deployment)
+    cpus::run_on(&cpus::BOTH, || {
+        let mut deployment = Deployment::new(lab)?;
+        deployment.set_dataplane_options(&WORKER_OPTIONS);
+        deployment.start_supervisor()?;
+        deployment.start_dataplane(HOST)?;
+        deployment.wait_registered(HOST)?;
+        cpus::check_pinned(deployment.dataplane(HOST)?.pid(), "weft-worker-")?;
+        Ok(deployment)
+    })?
 }
 
 /// The access list of the measurements, `BENCH`, and the profiles `LAN` and `UPLINK`. The VLAN is
