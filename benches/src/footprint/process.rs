@@ -16,20 +16,42 @@ pub struct Memory {
     pub pss_kib: u64,
 }
 
-/// CPU time that all threads of a process have used so far, to the nanosecond.
+/// Time of one thread so far, to the nanosecond.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadTime {
+    /// Its name.
+    pub name: String,
+    /// On a CPU.
+    pub ran: Duration,
+    /// Ready to run, while others had the CPU.
+    pub waited: Duration,
+}
+
+/// CPU time that all threads of a process have used so far.
 ///
 /// # Errors
 /// When there is no such process.
 pub fn cpu_time(pid: u32) -> Result<Duration> {
+    Ok(thread_times(pid)?.iter().map(|thread| thread.ran).sum())
+}
+
+/// Time of each thread of a process so far.
+///
+/// # Errors
+/// When there is no such process.
+pub fn thread_times(pid: u32) -> Result<Vec<ThreadTime>> {
     let threads = format!("/proc/{pid}/task");
     let entries = fs::read_dir(&threads).map_err(LabError::io(threads.clone()))?;
-    let mut total = Duration::ZERO;
+    let mut times = Vec::new();
     for entry in entries.flatten() {
+        let read = |file| fs::read_to_string(entry.path().join(file));
         // A thread that ends meanwhile takes its time along; the daemon's live as long as it does.
-        let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
-        total += on_cpu(&text).ok_or_else(|| LabError::Unexpected(format!("schedstat: {text}")))?;
+        let (Ok(name), Ok(text)) = (read("comm"), read("schedstat")) else { continue };
+        let (ran, waited) = schedstat(&text)
+            .ok_or_else(|| LabError::Unexpected(format!("schedstat of {name}: {text}")))?;
+        times.push(ThreadTime { name: name.trim().to_owned(), ran, waited });
     }
-    Ok(total)
+    Ok(times)
 }
 
 /// Resident memory of a process now.
@@ -46,9 +68,10 @@ pub fn memory(pid: u32) -> Result<Memory> {
     Ok(Memory { rss_kib: field("status", "VmRSS")?, pss_kib: field("smaps_rollup", "Pss")? })
 }
 
-/// The first field of `schedstat`: nanoseconds on a CPU.
-fn on_cpu(schedstat: &str) -> Option<Duration> {
-    schedstat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+/// The first two fields of `schedstat`: nanoseconds on a CPU and waiting for one.
+fn schedstat(text: &str) -> Option<(Duration, Duration)> {
+    let mut fields = text.split_whitespace().map(|field| field.parse().map(Duration::from_nanos));
+    Some((fields.next()?.ok()?, fields.next()?.ok()?))
 }
 
 /// `NAME:   1234 kB` of one of the files that have such lines.
@@ -70,9 +93,10 @@ mod tests {
     }
 
     #[test]
-    fn time_on_a_cpu_is_the_first_field() {
-        assert_eq!(on_cpu("1500 20 3\n"), Some(Duration::from_nanos(1500)));
-        assert_eq!(on_cpu(""), None);
+    fn time_on_a_cpu_comes_before_time_without_one() {
+        let (ran, waited) = (Duration::from_nanos(1500), Duration::from_nanos(20));
+        assert_eq!(schedstat("1500 20 3\n"), Some((ran, waited)));
+        assert_eq!(schedstat("1500"), None);
     }
 
     #[test]
