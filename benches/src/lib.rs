@@ -14,6 +14,10 @@
 //! | [`samples`] | medians, percentiles, bars |
 //! | [`switch`] | what every switch that is measured must be able to do |
 //! | [`switches`] | those that are |
+//! | [`bpf`] | the BPF programs, and how they are loaded |
+//! | [`tester`] | generator and sink: what goes in, what comes out, how long it takes |
+//! | [`measure`] | rates, throughput, behaviour at overload, latency |
+//! | [`cli`] | the program `packet-rate` |
 //! | [`tap`] | TCP and round-trip time between TAPs |
 //! | [`footprint`] | CPU time and memory of a host that does nothing |
 //!
@@ -23,10 +27,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bpf;
+pub mod cli;
 pub mod footprint;
+pub mod measure;
 pub mod plan;
 pub mod samples;
 pub mod switch;
 pub mod switches;
 pub mod tap;
+pub mod tester;
 pub mod wires;

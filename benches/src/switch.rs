@@ -28,6 +28,12 @@ pub trait Switch: fmt::Debug {
     /// Its name in tables: short, lower case, with `-`.
     fn name(&self) -> &'static str;
 
+    /// Whether it sends frames of XDP to the tester, not socket buffers: the sink must be of the
+    /// same kind ([`crate::tester::SinkKind`]).
+    fn sends_xdp(&self) -> bool {
+        false
+    }
+
     /// Sets it up between the wires. It forwards when this returns, pinned to
     /// [`crate::plan::SWITCH_CPU`], until what is returned is dropped; then the switch's ends of the
     /// wires are as they were.

@@ -28,6 +28,10 @@ impl Switch for Redirect {
         "xdp-redirect"
     }
 
+    fn sends_xdp(&self) -> bool {
+        true
+    }
+
     fn start(&self, wires: &Wires, _: &Setting) -> Result<Box<dyn Running>, StartError> {
         // What a program sends by a veth is lost unless the other end polls.
         let gro = Gro::on(wires.tester(), Wire::BOTH.map(Wire::tester))?;
