@@ -20,6 +20,7 @@
 //! | [`cli`] | the program `packet-rate` |
 //! | [`tap`] | TCP and round-trip time between TAPs |
 //! | [`footprint`] | CPU time and memory of a host that does nothing |
+//! | [`swap`] | what a new snapshot costs the traffic |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -33,6 +34,7 @@ pub mod footprint;
 pub mod measure;
 pub mod plan;
 pub mod samples;
+pub mod swap;
 pub mod switch;
 pub mod switches;
 pub mod tap;
