@@ -32,7 +32,7 @@ fn swaps_are_measured_under_load() {
     for trial in report.trials {
         assert!(trial.offered > 0 && trial.loss() < 0.5, "{report:?}");
     }
-    assert_eq!((report.dips.len(), report.bars.len()), (2, 2));
+    assert_eq!((report.dips.len(), report.bars.len()), (2, 3));
     for dip in report.dips {
         assert!(dip.took_ms > 0.0 && dip.control_cpu_ms > 0.0 && dip.dip_percent <= 100.0);
     }

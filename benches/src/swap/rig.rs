@@ -44,17 +44,25 @@ pub struct Swap {
 pub struct Cost {
     /// CPU time of all threads that do not forward.
     pub control: Duration,
+    /// CPU time of the worker.
+    pub worker_ran: Duration,
     /// How long the worker was ready to run while somebody else had its CPU.
     pub worker_waited: Duration,
 }
 
 impl Cost {
-    fn so_far(pid: u32) -> Result<Self> {
+    /// Of a dataplane daemon, since it was started.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn so_far(pid: u32) -> Result<Self> {
         let mut cost = Self::default();
         for thread in thread_times(pid)? {
-            match thread.name.starts_with(weft::FORWARDING_THREAD) {
-                true => cost.worker_waited += thread.waited,
-                false => cost.control += thread.ran,
+            if thread.name.starts_with(weft::FORWARDING_THREAD) {
+                cost.worker_ran += thread.ran;
+                cost.worker_waited += thread.waited;
+            } else {
+                cost.control += thread.ran;
             }
         }
         Ok(cost)
@@ -63,6 +71,7 @@ impl Cost {
     fn since(self, earlier: Self) -> Self {
         Self {
             control: self.control.saturating_sub(earlier.control),
+            worker_ran: self.worker_ran.saturating_sub(earlier.worker_ran),
             worker_waited: self.worker_waited.saturating_sub(earlier.worker_waited),
         }
     }
@@ -106,6 +115,12 @@ impl Rig {
         })??;
         self.has_rule = !self.has_rule;
         Ok(swap)
+    }
+
+    /// Process id of the dataplane.
+    #[must_use]
+    pub const fn dataplane_pid(&self) -> u32 {
+        self.dataplane
     }
 
     /// Checks that the daemons run.

@@ -8,7 +8,7 @@ use ::tests::error::LabError;
 use ::tests::wait::pause;
 use serde::Serialize;
 
-use super::rig::{Rig, Swap};
+use super::rig::{Cost, Rig, Swap};
 use super::timeline::{Point, Timeline, dip_percent};
 use crate::measure::Timing;
 use crate::measure::trial::{self, Trial};
@@ -66,6 +66,11 @@ pub struct Dip {
     pub dip_percent: f64,
     /// The same of the worst 100 ms in it.
     pub worst_percent: f64,
+    /// What was missing while the worker had work. The supervisor shares the generator's CPU: while
+    /// it computes the change there is less load, and what is not offered cannot be delivered.
+    pub loaded_percent: f64,
+    /// What was missing while the worker had its CPU: the swap itself.
+    pub own_percent: f64,
     /// CPU time of the dataplane's threads that do not forward, in milliseconds.
     pub control_cpu_ms: f64,
     /// How long the worker did not have its CPU though it had work, in milliseconds: what is missing
@@ -101,12 +106,13 @@ pub fn run(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Report, TesterErro
     let mut tester = Tester::new(&wires, SinkKind::Tc)?;
     tester.start(&traffic())?;
     tell("throughput without a swap");
-    let (quiet, _) = watch(&mut tester, || Ok(pause(plan.gap * plan.swaps)?))?;
-    let (began, ended) = span(&quiet)?;
-    let capacity_pps = or_short(quiet.rate_pps(began, ended))?;
+    let dataplane = rig.dataplane_pid();
+    let (quiet, _) = watch(&mut tester, dataplane, || Ok(pause(plan.gap * plan.swaps)?))?;
+    let (began, ended) = or_short(quiet.span())?;
+    let capacity_pps = or_short(quiet.rate(began, ended))?.pps;
     let quiet_lowest = or_short(quiet.lowest_pps(began, ended, WINDOW))?;
     tell(&format!("{} swaps flat out", plan.swaps));
-    let (timeline, swaps) = watch(&mut tester, || swap_all(&mut rig, plan))?;
+    let (timeline, swaps) = watch(&mut tester, dataplane, || swap_all(&mut rig, plan))?;
     tell(&format!("{} swaps at a rate at which nothing is lost", plan.swaps));
     let trials = lossless(&mut tester, &mut rig, plan, capacity_pps)?;
     tester.stop()?;
@@ -145,6 +151,7 @@ fn swap_all(rig: &mut Rig, plan: &Plan) -> Result<Vec<Swap>, TesterError> {
 /// Looks at the counters while something is done on a thread of its own.
 fn watch<T: Send>(
     tester: &mut Tester,
+    dataplane: u32,
     work: impl FnOnce() -> Result<T, TesterError> + Send,
 ) -> Result<(Timeline, T), TesterError> {
     let (done, mut timeline) = (AtomicBool::new(false), Timeline::default());
@@ -158,7 +165,8 @@ fn watch<T: Send>(
             while !worker.is_finished() && !done.load(Ordering::Relaxed) {
                 let sample = tester.read()?;
                 let frames = sample.delivered.iter().map(|tally| tally.frames).sum();
-                timeline.push(Point { at: sample.at, frames });
+                let Cost { worker_ran: ran, worker_waited: waited, .. } = Cost::so_far(dataplane)?;
+                timeline.push(Point { at: sample.at, frames, ran, waited });
                 pause(LOOK_INTERVAL)?;
             }
             Ok(())
@@ -191,11 +199,6 @@ fn lossless(
     Ok([before, during, trial::run(tester, pps, timing)?])
 }
 
-/// First and last look.
-fn span(timeline: &Timeline) -> Result<(Instant, Instant), TesterError> {
-    or_short(timeline.span())
-}
-
 fn or_short<T>(value: Option<T>) -> Result<T, TesterError> {
     let short = || LabError::Unexpected("the time was too short to measure".to_owned());
     value.ok_or_else(|| short().into())
@@ -205,16 +208,17 @@ fn or_short<T>(value: Option<T>) -> Result<T, TesterError> {
 fn dips(timeline: &Timeline, swaps: &[Swap]) -> Result<Vec<Dip>, TesterError> {
     let period = |swap: &Swap| (swap.start, swap.end.max(swap.start + WINDOW));
     let periods: Vec<_> = swaps.iter().map(period).collect();
-    let steady = or_short(timeline.rate_outside_pps(&periods))?;
+    let steady = or_short(timeline.rate_outside(&periods))?;
     let dip = |(swap, (start, end)): (&Swap, &(Instant, Instant))| {
         let last = (*end - WINDOW).max(*start);
+        let rate = or_short(timeline.rate(*start, *end))?;
+        let worst = or_short(timeline.lowest_pps(*start, last + LOOK_INTERVAL * 2, WINDOW))?;
         Ok(Dip {
             took_ms: ms(swap.end - swap.start),
-            dip_percent: dip_percent(or_short(timeline.rate_pps(*start, *end))?, steady),
-            worst_percent: dip_percent(
-                or_short(timeline.lowest_pps(*start, last + LOOK_INTERVAL * 2, WINDOW))?,
-                steady,
-            ),
+            dip_percent: dip_percent(rate.pps, steady.pps),
+            worst_percent: dip_percent(worst, steady.pps),
+            loaded_percent: dip_percent(rate.loaded_pps, steady.loaded_pps),
+            own_percent: dip_percent(rate.own_pps, steady.own_pps),
             control_cpu_ms: ms(swap.cost.control),
             worker_waited_ms: ms(swap.cost.worker_waited),
         })
@@ -234,7 +238,7 @@ fn report(
     worst_quiet_percent: f64,
 ) -> Report {
     let ports = plan.setting.end_systems;
-    let missing: Vec<f64> = dips.iter().map(|dip| dip.dip_percent).collect();
+    let median_of = |field: fn(&Dip) -> f64| median(&dips.iter().map(field).collect::<Vec<_>>());
     let bars = vec![
         Bar::new(
             format!("frames lost to {} swaps with {ports} ports", plan.swaps),
@@ -244,7 +248,13 @@ fn report(
         ),
         Bar::new(
             format!("throughput dip of a swap with {ports} ports, %"),
-            median(&missing),
+            median_of(|dip| dip.dip_percent),
+            Side::Below,
+            DIP_BAR_PERCENT,
+        ),
+        Bar::new(
+            "  the same while the worker had work, %",
+            median_of(|dip| dip.loaded_percent),
             Side::Below,
             DIP_BAR_PERCENT,
         ),
@@ -270,13 +280,18 @@ pub fn text(report: &Report) -> String {
         let (mpps, lost) = (offered_pps / 1e6, lost(trial));
         lines.push(format!("  {name:<11} {mpps:.3} Mpps, {offered} frames, {lost} lost"));
     }
-    let columns = "  dip %   worst 100 ms %   control CPU ms   worker without CPU ms";
-    lines.push(format!("swap flat out    took ms  {columns}"));
+    lines.push("swap flat out: what is missing of the frames, in %".to_owned());
+    lines.push(
+        "      took ms     all   worst 100 ms   with work   with CPU   control CPU ms   \
+         worker without CPU ms"
+            .to_owned(),
+    );
     for (number, dip) in report.dips.iter().enumerate() {
-        let Dip { took_ms, dip_percent, worst_percent, control_cpu_ms, worker_waited_ms } = dip;
+        let Dip { took_ms, dip_percent, worst_percent, loaded_percent, own_percent, .. } = dip;
+        let (control, waited) = (dip.control_cpu_ms, dip.worker_waited_ms);
         lines.push(format!(
-            "  {:<12} {took_ms:>9.1} {dip_percent:>8.2} {worst_percent:>16.2} \
-             {control_cpu_ms:>16.1} {worker_waited_ms:>23.1}",
+            "{:>4} {took_ms:>8.1} {dip_percent:>7.2} {worst_percent:>14.2} {loaded_percent:>11.2} \
+             {own_percent:>10.2} {control:>16.1} {waited:>23.1}",
             number + 1
         ));
     }
@@ -287,7 +302,6 @@ pub fn text(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rig::Cost;
     use super::*;
 
     fn trial(delivered: u64) -> Trial {
@@ -299,6 +313,8 @@ mod tests {
             took_ms: 80.0,
             dip_percent: *dip_percent,
             worst_percent: 50.0,
+            loaded_percent: 3.0,
+            own_percent: 2.0,
             control_cpu_ms: 20.0,
             worker_waited_ms: 1.0,
         };
@@ -309,15 +325,16 @@ mod tests {
     #[test]
     fn the_bars_are_on_lost_frames_and_on_the_median_dip() {
         let met = |report: Report| report.bars.iter().map(|bar| bar.met).collect::<Vec<_>>();
-        assert_eq!(met(report_of(500, &[1.0, 90.0, 4.9])), [true, true]);
-        assert_eq!(met(report_of(499, &[5.0])), [false, false]);
+        assert_eq!(met(report_of(500, &[1.0, 90.0, 4.9])), [true; 3]);
+        assert_eq!(met(report_of(499, &[5.0])), [false, false, true]);
     }
 
     #[test]
     fn dips_are_against_the_time_between_swaps() {
         let (began, mut timeline, mut frames) = (Instant::now(), Timeline::default(), 0);
         for step in 0..200 {
-            timeline.push(Point { at: began + LOOK_INTERVAL * step, frames });
+            let since = LOOK_INTERVAL * step;
+            timeline.push(Point { at: began + since, frames, ran: since, waited: since });
             frames += if (50..55).contains(&step) { 500 } else { 1000 };
         }
         let start = began + LOOK_INTERVAL * 50;
@@ -332,6 +349,6 @@ mod tests {
     fn the_text_has_every_trial_and_swap() {
         let text = text(&report_of(498, &[1.0, 2.0]));
         assert!(text.contains("with swaps  0.001 Mpps, 500 frames, 2 lost"), "{text}");
-        assert!(text.contains("MISSED") && text.lines().count() == 10, "{text}");
+        assert!(text.contains("MISSED") && text.lines().count() == 12, "{text}");
     }
 }

@@ -2,16 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-/// Frames delivered until some moment.
+/// How things stood at some moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
     /// When.
     pub at: Instant,
-    /// All frames so far.
+    /// Frames delivered so far.
     pub frames: u64,
+    /// CPU time of the worker so far.
+    pub ran: Duration,
+    /// How long it has had work and no CPU so far.
+    pub waited: Duration,
 }
 
-/// Looks at a counter, in the order of time.
+/// Frames by time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// Frames a second.
+    pub pps: f64,
+    /// Frames a second of the time in which the worker had work: what was delivered while there was
+    /// something to deliver.
+    pub loaded_pps: f64,
+    /// Frames a second of the worker's CPU time: what was delivered while the worker could work.
+    pub own_pps: f64,
+}
+
+/// Looks at the counters, in the order of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timeline(Vec<Point>);
 
@@ -27,42 +43,65 @@ impl Timeline {
         Some((self.0.first()?.at, self.0.last()?.at))
     }
 
-    /// Frames a second from the last look before `start` to the first one after `end`.
+    /// The rate from the last look before `start` to the first one after `end`.
     #[must_use]
-    pub fn rate_pps(&self, start: Instant, end: Instant) -> Option<f64> {
+    pub fn rate(&self, start: Instant, end: Instant) -> Option<Rate> {
         let first = self.0.iter().rev().find(|point| point.at <= start)?;
         let last = self.0.iter().find(|point| point.at >= end)?;
-        rate(first, last)
+        let mut sum = Sum::default();
+        sum.add(first, last);
+        sum.rate()
     }
 
-    /// Frames a second of all the time that is in none of these periods.
+    /// The rate of all the time that is in none of these periods.
     #[must_use]
-    pub fn rate_outside_pps(&self, periods: &[(Instant, Instant)]) -> Option<f64> {
+    pub fn rate_outside(&self, periods: &[(Instant, Instant)]) -> Option<Rate> {
         let is_outside = |pair: &&[Point]| {
             periods.iter().all(|(start, end)| pair[1].at <= *start || pair[0].at >= *end)
         };
-        let (mut frames, mut time) = (0, Duration::ZERO);
+        let mut sum = Sum::default();
         for pair in self.0.windows(2).filter(is_outside) {
-            frames += pair[1].frames - pair[0].frames;
-            time += pair[1].at - pair[0].at;
+            sum.add(&pair[0], &pair[1]);
         }
-        (!time.is_zero()).then(|| frames as f64 / time.as_secs_f64())
+        sum.rate()
     }
 
     /// The lowest rate of any `window` that begins in this time, in frames a second.
     #[must_use]
     pub fn lowest_pps(&self, start: Instant, end: Instant, window: Duration) -> Option<f64> {
         let begins = self.0.iter().filter(|point| (start..=end).contains(&point.at));
-        let rates = begins.filter_map(|first| {
-            rate(first, self.0.iter().find(|point| point.at >= first.at + window)?)
-        });
-        rates.min_by(f64::total_cmp)
+        let rates = begins.filter_map(|first| self.rate(first.at, first.at + window));
+        rates.map(|rate| rate.pps).min_by(f64::total_cmp)
     }
 }
 
-fn rate(first: &Point, last: &Point) -> Option<f64> {
-    let time = last.at.saturating_duration_since(first.at);
-    (!time.is_zero()).then(|| (last.frames - first.frames) as f64 / time.as_secs_f64())
+/// What came to pass between pairs of looks.
+#[derive(Debug, Default)]
+struct Sum {
+    frames: u64,
+    time: Duration,
+    ran: Duration,
+    waited: Duration,
+}
+
+impl Sum {
+    fn add(&mut self, first: &Point, last: &Point) {
+        self.frames += last.frames.saturating_sub(first.frames);
+        self.time += last.at.saturating_duration_since(first.at);
+        self.ran += last.ran.saturating_sub(first.ran);
+        self.waited += last.waited.saturating_sub(first.waited);
+    }
+
+    /// `None` when the worker did not run at all.
+    fn rate(&self) -> Option<Rate> {
+        let by = |time: Duration| self.frames as f64 / time.as_secs_f64();
+        let has_run = !self.time.is_zero() && !self.ran.is_zero();
+        has_run.then(|| Rate {
+            pps: by(self.time),
+            loaded_pps: by(self.ran + self.waited),
+            own_pps: by(self.ran),
+        })
+    }
 }
 
 /// How much less than `steady` a rate is, in per cent; negative: it is more.
@@ -77,44 +116,52 @@ mod tests {
 
     const STEP: Duration = Duration::from_millis(10);
 
-    /// A look every 10 ms; 1,000 frames between two, but none in these steps.
+    /// A look every 10 ms; 1,000 frames between two, but none in these steps, and then the worker
+    /// has half of its CPU, a quarter is taken from it, and a quarter it has nothing to do.
     fn timeline(standstill: std::ops::Range<u32>) -> (Timeline, Instant) {
-        let (began, mut frames, mut timeline) = (Instant::now(), 0, Timeline::default());
+        let (began, mut timeline) = (Instant::now(), Timeline::default());
+        let (mut frames, mut ran, mut waited) = (0, Duration::ZERO, Duration::ZERO);
         for step in 0..=100 {
-            timeline.push(Point { at: began + STEP * step, frames });
-            frames += if standstill.contains(&step) { 0 } else { 1000 };
+            timeline.push(Point { at: began + STEP * step, frames, ran, waited });
+            let stands_still = standstill.contains(&step);
+            frames += if stands_still { 0 } else { 1000 };
+            ran += if stands_still { STEP / 2 } else { STEP };
+            waited += if stands_still { STEP / 4 } else { Duration::ZERO };
         }
         (timeline, began)
     }
 
-    fn percent(rate: Option<f64>) -> i64 {
-        dip_percent(rate.unwrap(), 100_000.0).round() as i64
+    fn percent(rate: Option<Rate>) -> [i64; 3] {
+        let rate = rate.unwrap();
+        [rate.pps, rate.loaded_pps, rate.own_pps]
+            .map(|pps| dip_percent(pps, 100_000.0).round() as i64)
     }
 
     #[test]
     fn a_standstill_shows_in_its_period_and_not_outside() {
         let (timeline, began) = timeline(40..45);
         let (start, end) = (began + STEP * 38, began + STEP * 48);
-        assert_eq!(percent(timeline.rate_pps(start, end)), 50);
-        assert_eq!(percent(timeline.rate_outside_pps(&[(start, end)])), 0);
-        assert_eq!(percent(timeline.rate_outside_pps(&[])), 5);
-        assert_eq!(percent(timeline.lowest_pps(start, end, STEP * 5)), 100);
-        assert_eq!(percent(timeline.lowest_pps(end, end + STEP * 9, STEP * 5)), 0);
+        assert_eq!(percent(timeline.rate(start, end)), [50, 43, 33]);
+        assert_eq!(percent(timeline.rate_outside(&[(start, end)])), [0; 3]);
+        assert_eq!(percent(timeline.rate_outside(&[]))[0], 5);
+        assert_eq!(timeline.lowest_pps(start, end, STEP * 5), Some(0.0));
+        let after = timeline.lowest_pps(end, end + STEP * 9, STEP * 5).unwrap();
+        assert_eq!(dip_percent(after, 100_000.0).round(), 0.0);
     }
 
     #[test]
     fn a_period_between_two_looks_is_widened_to_them() {
         let (timeline, began) = timeline(0..0);
         let start = began + STEP * 3 + STEP / 3;
-        assert_eq!(percent(timeline.rate_pps(start, start + STEP / 3)), 0);
+        assert_eq!(percent(timeline.rate(start, start + STEP / 3)), [0; 3]);
     }
 
     #[test]
     fn what_was_not_looked_at_has_no_rate() {
         let (timeline, began) = timeline(0..0);
         let late = began + STEP * 1000;
-        assert_eq!(timeline.rate_pps(began, late), None);
+        assert_eq!(timeline.rate(began, late), None);
         assert_eq!(timeline.lowest_pps(late, late, STEP), None);
-        assert_eq!(timeline.rate_outside_pps(&[(began, late)]), None);
+        assert_eq!(timeline.rate_outside(&[(began, late)]), None);
     }
 }
