@@ -23,6 +23,9 @@ struct Options {
     /// Only these switches: weft, copy, ovs, bridge.
     #[arg(long = "switch", value_name = "NAME")]
     switches: Vec<String>,
+    /// Numbers of TCP connections.
+    #[arg(long, value_delimiter = ',', default_value = "1,8")]
+    streams: Vec<u32>,
     /// From TAP to TAP alone, not to and from the uplink.
     #[arg(long)]
     tap_to_tap: bool,
@@ -42,6 +45,7 @@ fn main() -> Result<()> {
         rounds: options.rounds,
         tcp: Duration::from_secs(options.seconds),
         trips: options.trips,
+        streams: options.streams,
         ..run::Plan::default()
     };
     if options.tap_to_tap {
