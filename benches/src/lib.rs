@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`plan`] | what is measured: frame sizes, addresses, flows, rules |
 //! | [`wires`] | the two cables between the tester and the switch |
+//! | [`samples`] | medians, percentiles, bars |
 //! | [`switch`] | what every switch that is measured must be able to do |
 //! | [`switches`] | those that are |
 //! | [`bpf`] | the BPF programs, and how they are loaded |
@@ -19,6 +20,9 @@
 //! | [`cli`] | the program `packet-rate` |
 //! | [`workload`] | hosts, lists and frames of the parts without I/O, and the work on them |
 //! | [`count`] | that work in instructions, under valgrind, against a committed ceiling |
+//! | [`tap`] | TCP and round-trip time between TAPs |
+//! | [`footprint`] | CPU time and memory of a host that does nothing |
+//! | [`swap`] | what a new snapshot costs the traffic |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -29,10 +33,14 @@
 pub mod bpf;
 pub mod cli;
 pub mod count;
+pub mod footprint;
 pub mod measure;
 pub mod plan;
+pub mod samples;
+pub mod swap;
 pub mod switch;
 pub mod switches;
+pub mod tap;
 pub mod tester;
 pub mod wires;
 pub mod workload;
