@@ -11,11 +11,14 @@
 //! |---|---|
 //! | [`plan`] | what is measured: frame sizes, addresses, flows, rules |
 //! | [`wires`] | the two cables between the tester and the switch |
+//! | [`samples`] | medians, percentiles, bars |
 //! | [`switch`] | what every switch that is measured must be able to do |
 //! | [`switches`] | those that are |
 //! | [`bpf`] | the BPF programs, and how they are loaded |
 //! | [`tester`] | generator and sink: what goes in, what comes out, how long it takes |
 //! | [`measure`] | rates, throughput, behaviour at overload, latency |
+//! | [`suite`] | all of it, of every switch, in interleaved rounds |
+//! | [`report`] | what the results mean, as a page and plots |
 //! | [`cli`] | the program `packet-rate` |
 //!
 //! *Invariants*
@@ -28,6 +31,9 @@ pub mod bpf;
 pub mod cli;
 pub mod measure;
 pub mod plan;
+pub mod report;
+pub mod samples;
+pub mod suite;
 pub mod switch;
 pub mod switches;
 pub mod tester;
