@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use benches::report::analysis::{delivered_pps, of_best, round_trip_us, spread};
+use benches::report::analysis::{Reading, delivered_pps, of_best, round_trip_us, spread};
 use benches::report::machine::Machine;
 use benches::report::{self, PAGE, RESULTS};
 use benches::suite::case::Case;
@@ -34,7 +34,8 @@ fn a_quick_run_of_the_limits_gives_a_report() {
 
     let results = Results::read(&folder.path().join(RESULTS)).unwrap();
     for switch in [RAW, REDIRECT] {
-        let median = |read| spread(&results, switch, Case::STANDARD, read).unwrap().median;
+        let median =
+            |read: Reading<'_>| spread(&results, switch, Case::STANDARD, read).unwrap().median;
         assert!(median(&delivered_pps) > 1000.0, "{switch}");
         assert!(median(&of_best(4)) > 0.0, "{switch}");
         assert!(median(&round_trip_us(10, |times| times.p50_ns)) > 1.0, "{switch}");

@@ -39,6 +39,16 @@ impl Spread {
 /// What is read out of a figure; `None` when it is of another kind.
 pub type Reading<'a> = &'a dyn Fn(&Figure) -> Option<f64>;
 
+/// One of the round-trip times.
+pub type Time = fn(&Percentiles) -> u64;
+
+/// Those of a report, and how they are called.
+pub const TIMES: [(&str, Time); 3] = [
+    ("p50", |times| times.p50_ns),
+    ("p99", |times| times.p99_ns),
+    ("p99.9", |times| times.p999_ns),
+];
+
 /// A reading of a switch in each round, with the round.
 #[must_use]
 pub fn by_round(results: &Results, switch: &str, case: Case, read: Reading<'_>) -> Vec<(u32, f64)> {
@@ -126,10 +136,7 @@ pub fn offered_of_best(factor: u32) -> impl Fn(&Figure) -> Option<f64> {
 }
 
 /// A time of the probes at a part of the rate, in microseconds.
-pub fn round_trip_us(
-    percent: u32,
-    time: fn(&Percentiles) -> u64,
-) -> impl Fn(&Figure) -> Option<f64> {
+pub fn round_trip_us(percent: u32, time: Time) -> impl Fn(&Figure) -> Option<f64> {
     move |figure| {
         let Figure::Latency(all) = figure else { return None };
         let times = all.iter().find(|at| at.percent == percent)?.times?;

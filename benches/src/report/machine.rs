@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use ::tests::netns::run_command;
 use serde::{Deserialize, Serialize};
-use tests::netns::run_command;
 
 /// The machine of a run. What cannot be found out is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,7 +24,8 @@ pub fn text(results: &Results, attachments: &[(&str, String)]) -> String {
     page += &tables::noise(results);
     section(&mut page, "How it is measured", &method(results));
     section(&mut page, "Traps", TRAPS);
-    page
+    page.truncate(page.trim_end().len());
+    page + "\n"
 }
 
 fn head(page: &mut String, results: &Results) {
@@ -71,7 +72,9 @@ fn figures(page: &mut String, results: &Results) {
 }
 
 fn section(page: &mut String, title: &str, text: &str) {
-    writeln!(page, "\n## {title}\n").ok();
+    // Whatever comes before, a table or a paragraph, ends with some line ends.
+    page.truncate(page.trim_end().len());
+    writeln!(page, "\n\n## {title}\n").ok();
     if !text.is_empty() {
         writeln!(page, "{text}\n").ok();
     }
@@ -142,9 +145,9 @@ token bucket, and counts every frame that it sends. The sink is a program on the
 and drops: in traffic control, or in XDP for a switch that sends by XDP.
 - The switch forwards on core 1: a worker, a poll-mode thread, or the kernel's own NAPI threads.
 - In each round every switch in turn is set up between fresh wires, measured, and taken down; the \
-order moves on by one in each round. {} rounds, {} s in all.
+order moves on by one in each round. Rounds: {}, {} s in all.
 - A rate is counted for {} s after a warm-up, round trips for {} s at 1,000 probes a second. A trial of the search \
-is {} s; a rate counts as not borne after {} trials with loss, and the search ends at {:.0} %.
+is {} s; trials with loss before a rate counts as not borne: {}; the search ends at {:.0} %.
 - Sizes include the check sequence, as in RFC 2544: 64 bytes are 60 on a veth. IMIX is 7 frames of 64, \
 4 of 594 and 1 of 1518 bytes.
 

@@ -1,13 +1,13 @@
 //! The tables of the page.
 
-use super::analysis::{self, Spread, by_round, delivered_bps, delivered_pps, ratio, spread};
+use super::analysis::{self, Spread, TIMES, by_round, delivered_bps, delivered_pps, ratio, spread};
 use super::bars;
 use crate::measure::latency::LOADS_PERCENT;
 use crate::measure::overload::FACTORS;
 use crate::suite::case::Case;
 use crate::suite::plan::{END_SYSTEMS, FLOWS, RAW, RULES, WEFT};
 use crate::suite::results::{Record, Results};
-use crate::tester::{Directions, Percentiles};
+use crate::tester::Directions;
 
 /// What stands where nothing was measured.
 const NONE: &str = "–";
@@ -53,7 +53,7 @@ pub fn bars(results: &Results) -> String {
             vec![check.name.clone(), figure, range, check.bar(), verdict.to_owned()]
         })
         .collect();
-    table(&["bar", "figure", "rounds", "limit", ""], &rows)
+    table(&["bar", "figure", "range of the rounds", "limit", "verdict"], &rows)
 }
 
 /// Every switch at the standard setting.
@@ -62,7 +62,7 @@ pub fn standard(results: &Results) -> String {
     let head = [
         "switch",
         "flat out, Mpps",
-        "rounds",
+        "range of the rounds",
         "/ raw-afxdp",
         "weft / it",
         "no loss, Mpps",
@@ -99,11 +99,9 @@ pub fn standard(results: &Results) -> String {
 /// Round-trip times, in microseconds.
 #[must_use]
 pub fn latency(results: &Results) -> String {
-    let times: [(&str, fn(&Percentiles) -> u64); 3] =
-        [("p50", |t| t.p50_ns), ("p99", |t| t.p99_ns), ("p99.9", |t| t.p999_ns)];
     let columns: Vec<_> = LOADS_PERCENT
         .into_iter()
-        .flat_map(|percent| times.map(|(name, time)| (percent, name, time)))
+        .flat_map(|percent| TIMES.map(|(name, time)| (percent, name, time)))
         .collect();
     let heads: Vec<String> =
         columns.iter().map(|(percent, name, _)| format!("{name} at {percent} %, µs")).collect();
@@ -218,8 +216,12 @@ fn measured<'a>(results: &'a Results, cases: &[Case]) -> Vec<&'a str> {
     names.filter(|name| cases.iter().any(|case| has(name, case))).collect()
 }
 
+/// The median in million frames a second.
 fn mpps(spread: Option<Spread>) -> String {
-    text(spread, |it| format!("{:.3}", it.median / 1e6))
+    text(spread, |it| match it.median > 0.0 {
+        true => format!("{:.3}", it.median / 1e6),
+        false => "none".to_owned(),
+    })
 }
 
 fn text(spread: Option<Spread>, write: impl Fn(Spread) -> String) -> String {

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
+use ::tests::error::{LabError, Result};
 use serde::{Deserialize, Serialize};
-use tests::error::{LabError, Result};
 
 /// `USER_HZ`: the unit of all times in `/proc`, the same on every machine that Weft runs on.
 const TICKS_PER_SEC: f64 = 100.0;

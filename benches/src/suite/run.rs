@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use tests::error::LabError;
-use tests::wait::check_interrupt;
+use ::tests::error::LabError;
+use ::tests::wait::check_interrupt;
 
 use super::block::{self, BlockError, Recorder};
 use super::case::{Case, Stream};
@@ -66,15 +66,16 @@ fn turn(
 }
 
 fn measured(switches: &[Box<dyn Switch>], plan: &Plan) -> Vec<Measured> {
-    let measured = |switch: &Box<dyn Switch>| Measured {
-        name: switch.name().to_owned(),
+    let names = switches.iter().map(|switch| switch.name());
+    let measured = |name: &str| Measured {
+        name: name.to_owned(),
         about: String::new(),
-        missing: match plan.measures(switch.name()) {
+        missing: match plan.measures(name) {
             true => Vec::new(),
             false => vec!["no part of this run".to_owned()],
         },
     };
-    switches.iter().map(measured).collect()
+    names.map(measured).collect()
 }
 
 fn method(plan: &Plan, took: Duration) -> Method {

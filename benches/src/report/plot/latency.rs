@@ -2,11 +2,10 @@
 
 use super::{WIDTH, role};
 use crate::measure::latency::LOADS_PERCENT;
-use crate::report::analysis::{round_trip_us, spread};
+use crate::report::analysis::{TIMES, Time, round_trip_us, spread};
 use crate::report::svg::{Anchor, Role, Svg};
 use crate::suite::case::Case;
 use crate::suite::results::Results;
-use crate::tester::Percentiles;
 
 const LEFT: f64 = 210.0;
 const RIGHT: f64 = 40.0;
@@ -15,12 +14,8 @@ const ROW: f64 = 22.0;
 /// Between two switches.
 const GAP: f64 = 12.0;
 
-/// The percentiles, how they are called and how large their marks are.
-const TIMES: [(&str, fn(&Percentiles) -> u64, f64); 3] = [
-    ("p50", |times| times.p50_ns, 6.0),
-    ("p99", |times| times.p99_ns, 4.5),
-    ("p99.9", |times| times.p999_ns, 3.0),
-];
+/// How large the marks of [`TIMES`] are.
+const RADII: [f64; 3] = [6.0, 4.5, 3.0];
 
 /// A switch at a load: medians of the rounds, in microseconds.
 struct Row<'a> {
@@ -55,7 +50,7 @@ pub(super) fn draw(results: &Results) -> Option<String> {
         svg.text((LEFT - 12.0, y + 4.5), Anchor::End, Role::Muted, &format!("{} %", row.percent));
         let points = row.us.map(|us| (decades.x(us), y));
         svg.line(&points, 1.5, role(row.switch));
-        for (point, (_, _, radius)) in points.into_iter().zip(TIMES) {
+        for (point, radius) in points.into_iter().zip(RADII) {
             svg.disc(point, radius, role(row.switch));
         }
         y += ROW;
@@ -65,11 +60,11 @@ pub(super) fn draw(results: &Results) -> Option<String> {
 
 fn rows(results: &Results) -> Vec<Row<'_>> {
     let row = |switch, percent| {
-        let median = |time| {
+        let median = |time: Time| {
             let read = round_trip_us(percent, time);
             Some(spread(results, switch, Case::STANDARD, &read)?.median)
         };
-        let [(_, p50, _), (_, p99, _), (_, p999, _)] = TIMES;
+        let [(_, p50), (_, p99), (_, p999)] = TIMES;
         Some(Row { switch, percent, us: [median(p50)?, median(p99)?, median(p999)?] })
     };
     let switches = results.switches.iter().map(|switch| switch.name.as_str());
@@ -81,7 +76,7 @@ fn rows(results: &Results) -> Vec<Row<'_>> {
 
 fn legend(svg: &mut Svg) {
     let mut x = LEFT;
-    for (name, _, radius) in TIMES {
+    for ((name, _), radius) in TIMES.into_iter().zip(RADII) {
         svg.disc((x, TOP - 28.0), radius, Role::Muted);
         svg.text((x + 10.0, TOP - 23.5), Anchor::Start, Role::Muted, name);
         x += 70.0;
