@@ -5,14 +5,15 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DENY  := target/tools/bin/cargo-deny
 
-.PHONY: help setup build test lint unit e2e soak deny doc demo bench fuzz clean
+.PHONY: help setup build test lint unit e2e soak deny doc demo bench bench-core fuzz clean
 
 help:
 	@echo "make setup   install the Debian packages that building and testing need"
 	@echo "make build   release binaries in target/release"
 	@echo "make test    everything CI runs: fmt, clippy, deny, doc, unit, property and end-to-end tests"
 	@echo "make demo    two hosts, a supervisor and six VMs in namespaces, with a report"
-	@echo "make bench   criterion benches of the parts without I/O"
+	@echo "make bench   packet rates on real interfaces, against rivals; writes docs/bench (20 minutes)"
+	@echo "make bench-core   criterion benches of the parts without I/O"
 	@echo "make soak    two minutes of overload on a port-channel with the fast rate"
 	@echo "make fuzz    every parser under the fuzzer, FUZZ_SECONDS=20 each"
 
@@ -49,8 +50,14 @@ soak: setup
 demo: build
 	$(CARGO) run --release --locked -q -p tests --bin lab -- demo examples/practica.yaml
 
-bench: setup
-	$(CARGO) bench --locked -p benches
+# Measure on a machine that does nothing else. What other programs print into docs/bench, TCP between
+# TAPs into taps.txt and the footprint into footprint.txt, before `packet-rate run`, is in the page too.
+bench: build
+	@packaging/setup-bench.sh
+	$(CARGO) run --release --locked -q -p benches --bin packet-rate -- run --out docs/bench
+
+bench-core: setup
+	$(CARGO) bench --locked -p benches --bench '*'
 
 FUZZ_SECONDS ?= 20
 fuzz: setup

@@ -75,7 +75,7 @@ fn rows(results: &Results) -> Vec<Row<'_>> {
 }
 
 fn legend(svg: &mut Svg) {
-    let mut x = LEFT;
+    let mut x = LEFT + 20.0;
     for ((name, _), radius) in TIMES.into_iter().zip(RADII) {
         svg.disc((x, TOP - 28.0), radius, Role::Muted);
         svg.text((x + 10.0, TOP - 23.5), Anchor::Start, Role::Muted, name);
