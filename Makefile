@@ -5,7 +5,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DENY  := target/tools/bin/cargo-deny
 
-.PHONY: help setup build test lint unit e2e soak deny doc demo bench bench-core fuzz clean
+.PHONY: help setup build test lint unit e2e soak deny doc demo bench bench-core instructions ceilings
+.PHONY: fuzz clean
 
 help:
 	@echo "make setup   install the Debian packages that building and testing need"
@@ -13,7 +14,9 @@ help:
 	@echo "make test    everything CI runs: fmt, clippy, deny, doc, unit, property and end-to-end tests"
 	@echo "make demo    two hosts, a supervisor and six VMs in namespaces, with a report"
 	@echo "make bench   packet rates on real interfaces, against rivals; writes docs/bench (20 minutes)"
-	@echo "make bench-core   criterion benches of the parts without I/O"
+	@echo "make bench-core   how long a frame takes in the parts without I/O"
+	@echo "make instructions   how many instructions a frame costs there, held against benches/ceilings.toml"
+	@echo "make ceilings   write the ceilings anew, after a gain"
 	@echo "make soak    two minutes of overload on a port-channel with the fast rate"
 	@echo "make fuzz    every parser under the fuzzer, FUZZ_SECONDS=20 each"
 
@@ -37,6 +40,7 @@ doc: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --all-features
 
 unit: setup
+	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --exclude tests --all-features
 
 e2e: setup
@@ -50,14 +54,21 @@ soak: setup
 demo: build
 	$(CARGO) run --release --locked -q -p tests --bin lab -- demo examples/practica.yaml
 
-# Measure on a machine that does nothing else. What other programs print into docs/bench, TCP between
-# TAPs into taps.txt and the footprint into footprint.txt, before `packet-rate run`, is in the page too.
+# Measure on a machine that does nothing else. What other programs print into docs/bench before
+# `packet-rate run` is in its page too: TCP between TAPs in taps.txt, the footprint in footprint.txt.
 bench: build
 	@packaging/setup-bench.sh
 	$(CARGO) run --release --locked -q -p benches --bin packet-rate -- run --out docs/bench
 
 bench-core: setup
 	$(CARGO) bench --locked -p benches --bench '*'
+
+INSTRUCTIONS := $(CARGO) run --release --locked -q -p benches --bin instructions --
+instructions: setup
+	$(INSTRUCTIONS) --check
+
+ceilings: setup
+	$(INSTRUCTIONS) --write
 
 FUZZ_SECONDS ?= 20
 fuzz: setup

@@ -5,9 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # clang llvm libbpf-dev linux-libc-dev: the XDP program.   gcc: crates with C parts.
+# valgrind binutils: the counts of instructions.
 # The rest are the real programs that the end-to-end tests and the demo use; qemu-system-x86 runs the
 # guest whose Linux is a partner of our port-channels, and the libraries are those of Open vSwitch.
-packages=(clang llvm libbpf-dev linux-libc-dev gcc libc6-dev make python3-venv
+packages=(clang llvm libbpf-dev linux-libc-dev gcc libc6-dev make python3-venv valgrind binutils
           iproute2 ethtool iputils-ping iputils-arping iperf3 tcpdump tshark bpftool
           udhcpc dnsmasq-base strace qemu-system-x86 ca-certificates
           libbpf1 libcap-ng0 libnuma1 libssl3 libunbound8 libxdp1)

@@ -18,5 +18,7 @@ step clippy cargo clippy --quiet --locked --workspace --all-targets --all-featur
 step doc    env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps --all-features
 step build  cargo build --quiet --locked --workspace --bins
 step unit   cargo test --quiet --locked --workspace --exclude tests --all-features
+# Counted of what ships, so with the flags of a release; its build is shared with `make build`.
+step instructions cargo run --quiet --release --locked -p benches --bin instructions -- --check
 step e2e    cargo test --locked -p tests
 echo "== all of it: $SECONDS s"

@@ -20,6 +20,8 @@
 //! | [`suite`] | all of it, of every switch, in interleaved rounds |
 //! | [`report`] | what the results mean, as a page and plots |
 //! | [`cli`] | the program `packet-rate` |
+//! | [`workload`] | hosts, lists and frames of the parts without I/O, and the work on them |
+//! | [`count`] | that work in instructions, under valgrind, against a committed ceiling |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -29,6 +31,7 @@
 
 pub mod bpf;
 pub mod cli;
+pub mod count;
 pub mod measure;
 pub mod plan;
 pub mod report;
@@ -38,3 +41,4 @@ pub mod switch;
 pub mod switches;
 pub mod tester;
 pub mod wires;
+pub mod workload;

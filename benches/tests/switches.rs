@@ -6,6 +6,8 @@ use benches::switch::{Running, Setting, StartError, Switch};
 use benches::switches::probe::Probe;
 use benches::switches::{self, has_program};
 use benches::wires::{Wire, Wires};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tests::wait::{SOON, wait_until};
 
 /// Rules in the tests: more than one.
@@ -34,6 +36,7 @@ fn links(wires: &Wires) -> Vec<String> {
     links.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
+/// Pids of all that run in the namespace.
 fn processes(wires: &Wires) -> String {
     let pids = std::process::Command::new("ip")
         .args(["netns", "pids", wires.switch().name()])
@@ -66,15 +69,33 @@ fn live(name: &str, setting: &Setting, filters: bool) {
         let passed = probe.passes_denied(wire, rule).expect("it forwards behind it");
         assert_eq!(passed, !filters, "{name}, a denied frame from {wire:?}");
     }
+    check_clean(&wires, running, &before);
+}
+
+/// Kills a switch, and looks that it is noticed and that nothing stays of it.
+fn die(name: &str) {
+    let wires = Wires::new().expect("the wires");
+    let before = (links(&wires), features(&wires));
+    let Some(mut running) = start(name, &wires, &SOME_RULES) else { return };
+    for pid in processes(&wires).split_whitespace() {
+        let pid = Pid::from_raw(pid.parse().expect("a pid"));
+        kill(pid, Signal::SIGKILL).expect("it runs");
+    }
+    wait_until("its end to be noticed", SOON, || running.check().is_err()).expect("an error");
+    check_clean(&wires, running, &before);
+}
+
+/// Ends a switch, and looks that nothing stays of it.
+fn check_clean(wires: &Wires, running: Box<dyn Running>, before: &(Vec<String>, Vec<String>)) {
     drop(running);
     for wire in Wire::BOTH {
         assert!(!has_program(wires.switch(), wire.switch()).expect("the link"), "{wire:?}");
     }
     // The kernel takes its time with a TAP whose owner has ended.
-    let same = wait_until("the links as they were", SOON, || links(&wires) == before.0);
-    assert!(same.is_ok(), "{:?} and not {:?}", links(&wires), before.0);
-    assert_eq!(features(&wires), before.1);
-    assert_eq!(processes(&wires), "");
+    let same = wait_until("the links as they were", SOON, || links(wires) == before.0);
+    assert!(same.is_ok(), "{:?} and not {:?}", links(wires), before.0);
+    assert_eq!(features(wires), before.1);
+    assert_eq!(processes(wires), "");
 }
 
 const NO_RULES: Setting = Setting { rules: 0, end_systems: 2 };
@@ -145,6 +166,13 @@ fn ovs_with_an_uplink() {
 #[test]
 fn ovs_dpdk_with_rules() {
     live("ovs-dpdk", &SOME_RULES, true);
+}
+
+#[test]
+fn nothing_stays_of_a_killed_program() {
+    for name in ["weft", "raw-afxdp", "ovs-afxdp", "ovs-dpdk"] {
+        die(name);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tests::lab::Lab;
+use tests::netns::Namespace;
 use tests::topology::Topology;
 use tests::traffic::{iperf3, ping_count, ping_once, tcp_transfer, wait_ping};
 
@@ -94,4 +95,25 @@ fn nothing_is_left_of_a_lab() {
 fn a_name_that_is_not_there_is_answered_with_those_that_are() {
     let error = lab().ns("z").unwrap_err().to_string();
     assert_eq!(error, "no node `z` in this lab; there are: a, b, c, d, e, one, r, two");
+}
+
+#[test]
+fn a_lab_around_a_namespace_takes_its_own_things_out_of_it() {
+    const HOST: &str = "
+name: around
+mgmt: { ipv4-subnet: 192.168.92.0/24 }
+topology:
+  nodes:
+    vsm: { kind: supervisor }
+    h1: { kind: host }
+";
+    let mine = Namespace::create("mine").unwrap();
+    let links = || mine.ip("-br link").unwrap().lines().count();
+    let before = links();
+    let lab = Lab::build_around(Topology::parse(HOST).unwrap(), &[("h1", &mine)]).unwrap();
+    assert_eq!(lab.ns("h1").unwrap().name(), mine.name());
+    assert_eq!(links(), before + 1);
+    wait_ping(lab.ns("vsm").unwrap(), lab.management_address("h1").unwrap().into()).unwrap();
+    drop(lab);
+    assert_eq!(links(), before);
 }

@@ -143,7 +143,9 @@ fn method(results: &Results) -> String {
 (`BPF_PROG_TEST_RUN` with live frames); it varies the source address over the flows, keeps the rate by a \
 token bucket, and counts every frame that it sends. The sink is a program on the far end that counts \
 and drops: in traffic control, or in XDP for a switch that sends by XDP.
-- The switch forwards on core 1: a worker, a poll-mode thread, or the kernel's own NAPI threads.
+- The switch forwards on core 1 with its one worker or poll-mode thread. What is in the kernel alone, \
+bridge and redirect, forwards on the core that its frames come from, the generator's: threads of its \
+own on core 1 make it slower.
 - In each round every switch in turn is set up between fresh wires, measured, and taken down; the \
 order moves on by one in each round. Rounds: {}, {} s in all.
 - A rate is counted for {} s after a warm-up, round trips for {} s at 1,000 probes a second. A trial of the search \
@@ -167,7 +169,7 @@ const TRAPS: &str = "\
 - All of it is copied on these wires: AF_XDP on a veth has no zero copy, and each frame that a program sends \
 becomes a socket buffer, which costs most of the time. On a NIC with zero copy all rates are higher, \
 and the ratios others.
-- The sink runs on the switch's core: what counts a frame runs where it is sent. It is the same for all.
+- The sink runs on the core that forwards: what counts a frame runs where it is sent.
 - One long run of the generator is fast; many short ones wait for the kernel milliseconds each.
 - An XDP sink behind a switch that sends socket buffers makes the kernel copy each one: a third of \
 the rate. Traffic control behind one that sends by XDP costs about as much.

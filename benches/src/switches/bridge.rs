@@ -1,7 +1,7 @@
 //! The Linux bridge, its rules in nftables.
 //!
 //! As fast as it is known to go: static addresses and no learning, no VLAN filtering, no multicast
-//! snooping, and both ports polled by threads of their own on the switch's core.
+//! snooping, and frames forwarded by the core that brings them (`gro` says why).
 
 use std::fmt::Write;
 use std::fs;
@@ -9,9 +9,10 @@ use std::path::Path;
 use std::process::Command;
 
 use tests::error::{LabError, Result};
+use tests::link;
 use tests::netns::{Namespace, run_command};
 
-use super::napi::{Gro, ThreadedNapi};
+use super::gro::Gro;
 use super::probe;
 use crate::plan::{MACS, rules};
 use crate::switch::{Running, Setting, StartError, Switch};
@@ -19,8 +20,8 @@ use crate::wires::{Wire, Wires};
 
 /// The bridge.
 const BRIDGE: &str = "bench-br";
-/// The port behind which the silent end systems are.
-const SILENT: &str = "bench-silent";
+/// The port behind which the silent end systems are, and the other end of its cable.
+const SILENT: [&str; 2] = ["bench-silent", "bench-nobody"];
 /// The table of rules.
 const TABLE: &str = "bench";
 
@@ -50,7 +51,6 @@ impl Bridge {
 #[derive(Debug)]
 struct RunningBridge {
     // Field order is drop order.
-    napi: ThreadedNapi,
     _gro: Gro,
     parts: Parts,
     filter: String,
@@ -84,8 +84,7 @@ impl Switch for Bridge {
             wires.switch().output("nft", &["-f", &file.display().to_string()])?;
         }
         let gro = Gro::on(wires.switch(), Wire::BOTH.map(Wire::switch))?;
-        let napi = ThreadedNapi::on(wires.switch(), Wire::BOTH.map(Wire::switch))?;
-        let running = RunningBridge { napi, _gro: gro, parts, filter };
+        let running = RunningBridge { _gro: gro, parts, filter };
         probe::wait_forwards(wires, || Ok(()))?;
         Ok(Box::new(running))
     }
@@ -106,11 +105,11 @@ impl Parts {
             writeln!(entries, "fdb replace {mac} dev {port} master static").ok();
         }
         if setting.end_systems > 2 {
-            ip(format!("link add name {SILENT} type dummy"))?;
-            ip(format!("link set dev {SILENT} master {BRIDGE}"))?;
-            ip(format!("link set dev {SILENT} up"))?;
+            let [port, end] = SILENT;
+            link::cable((&self.namespace, port), (&self.namespace, end), 1500)?;
+            ip(format!("link set dev {port} master {BRIDGE}"))?;
             for mac in super::silent_macs(setting.end_systems) {
-                writeln!(entries, "fdb replace {mac} dev {SILENT} master static").ok();
+                writeln!(entries, "fdb replace {mac} dev {port} master static").ok();
             }
         }
         let file = dir.join("fdb");
@@ -125,9 +124,9 @@ impl Parts {
         if nft_version().is_ok() {
             self.namespace.output("nft", &[&table])?;
         }
-        for link in [BRIDGE, SILENT] {
-            if tests::link::exists(&self.namespace, link) {
-                tests::link::delete(&self.namespace, link)?;
+        for interface in [BRIDGE, SILENT[0]] {
+            if link::exists(&self.namespace, interface) {
+                link::delete(&self.namespace, interface)?;
             }
         }
         Ok(())
@@ -144,7 +143,7 @@ impl Drop for Parts {
 
 impl Running for RunningBridge {
     fn describe(&self) -> String {
-        format!("Linux {}, {}, {}", super::kernel(), self.filter, self.napi)
+        format!("Linux {}, {}, on the sender's core", super::kernel(), self.filter)
     }
 
     fn check(&mut self) -> Result<(), LabError> {

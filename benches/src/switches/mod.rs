@@ -12,18 +12,19 @@
 //! | [`ovs`] | Open vSwitch with the datapath in user space, over AF_XDP | OpenFlow |
 //! | [`ovs_dpdk`] | the same over DPDK's `net_af_xdp` | OpenFlow |
 //!
-//! Beside them: [`probe`] (does it forward?), `cpus` and `napi` (where does it run?), `xdp`.
+//! Beside them: [`probe`] (does it forward?), `cpus` (where does it run?), `gro` and `xdp`.
 //!
 //! *Invariants*
 //! 1. A thread that forwards is bound to [`crate::plan::SWITCH_CPU`], whatever the caller is bound
-//!    to; threads that do not forward may use the tester's core too.
+//!    to; threads that do not forward may use the tester's core too. Switches without a thread, in
+//!    the kernel, forward on the core that their frames come from, which is the tester's.
 //! 2. When `start` returns a frame has passed both ways.
 //! 3. Dropping what `start` returned leaves the ends of the wires as they were, also when the switch
 //!    has died.
 
 pub mod bridge;
 mod cpus;
-mod napi;
+mod gro;
 pub mod ovs;
 pub mod ovs_dpdk;
 pub mod probe;

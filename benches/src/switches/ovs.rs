@@ -6,7 +6,8 @@
 use std::fmt::Write;
 
 use tests::error::{LabError, Result};
-use tests::ovs::{OpenVswitch, Setup, tools_dir};
+use tests::link;
+use tests::ovs::{BRIDGE, OpenVswitch, Setup, tools_dir};
 
 use super::{cpus, probe, xdp};
 use crate::plan::{MACS, SWITCH_CPU, rules};
@@ -65,7 +66,8 @@ pub(super) struct RunningOvs {
     pub(super) description: String,
 }
 
-/// Takes away the XDP programs that the daemon leaves behind when it is killed.
+/// Takes away what the daemon leaves behind when it is killed: XDP programs, and the interfaces of
+/// the bridge and of the datapath.
 #[derive(Debug)]
 struct Ends(tests::netns::Namespace);
 
@@ -98,20 +100,31 @@ impl RunningOvs {
 
     /// `3.1.0`.
     pub(super) fn version(&self) -> Result<String> {
-        let version = self.ovs.vsctl(&["get", "Open_vSwitch", ".", "ovs_version"])?;
-        Ok(version.trim().trim_matches('"').to_owned())
+        // `ovs-vswitchd (Open vSwitch) 3.1.0`, and perhaps that of DPDK on another line.
+        let text = self.ovs.appctl(&["version"])?;
+        let first = text.lines().next().unwrap_or_default();
+        Ok(first.split_whitespace().last().unwrap_or_default().to_owned())
     }
 
-    /// One value of an interface's `status`.
-    pub(super) fn interface_status(&self, port: &str, key: &str) -> Result<String> {
-        let status = format!("status:{key}");
-        let value = self.ovs.vsctl(&["--if-exists", "get", "interface", port, &status])?;
-        Ok(value.trim().trim_matches('"').to_owned())
+    /// Driver of a port of DPDK, with its version: `DPDK 22.11.11 net_af_xdp`.
+    pub(super) fn driver(&self, port: &str) -> Result<String> {
+        let driver = self.ovs.vsctl(&["get", "interface", port, "status:if_descr"])?;
+        Ok(driver.trim().trim_matches('"').to_owned())
+    }
+
+    /// What the daemon says of a port, in brackets behind its name: `afxdp: n_rxq=1, ...`.
+    fn port_status(&self, port: &str) -> Result<String> {
+        let text = self.ovs.appctl(&["dpif/show"])?;
+        let line = text.lines().find(|line| line.trim_start().starts_with(port));
+        let status = line.and_then(|line| line.split_once('(')).map(|(_, status)| status.trim());
+        Ok(status.unwrap_or_default().trim_end_matches(')').to_owned())
     }
 
     fn describe_afxdp(&self) -> Result<String> {
-        let port = Wire::A.switch();
-        let mode = self.interface_status(port, "xdp-mode-in-use")?;
+        let status = self.port_status(Wire::A.switch())?;
+        // `native` is without zero-copy, which has a name of its own.
+        let mode = status.split(", ").find_map(|word| word.strip_prefix("xdp-mode-in-use="));
+        let mode = if mode == Some("native") { "native copy" } else { mode.unwrap_or_default() };
         Ok(format!("{}, type=afxdp, {mode}", self.version()?))
     }
 }
@@ -130,7 +143,7 @@ impl Drop for RunningOvs {
     fn drop(&mut self) {
         // Ended by a signal, it would leave its XDP programs where they are.
         if self.check().is_ok()
-            && let Err(error) = self.ovs.appctl(&["exit", "--cleanup"])
+            && let Err(error) = self.ovs.leave()
         {
             eprintln!("packet-rate: {}: {error}", self.wires.0.name());
         }
@@ -146,6 +159,13 @@ impl Drop for Ends {
                 Err(error) => Err(error),
             };
             if let Err(error) = removed {
+                eprintln!("packet-rate: {error}");
+            }
+        }
+        for interface in [BRIDGE, "ovs-netdev"] {
+            if link::exists(&self.0, interface)
+                && let Err(error) = link::delete(&self.0, interface)
+            {
                 eprintln!("packet-rate: {error}");
             }
         }

@@ -60,11 +60,8 @@ impl Switch for OpenVswitchDpdk {
         };
         let mut running = RunningOvs::start(wires, setting, setup, add)?;
         running.keep(runtime);
-        running.description = format!(
-            "{} on {}, net_af_xdp, no huge pages",
-            running.version()?,
-            running.interface_status(port(Wire::A), "if_descr")?
-        );
+        running.description =
+            format!("{}, {}, no huge pages", running.version()?, running.driver(port(Wire::A))?);
         Ok(Box::new(running))
     }
 }

@@ -4,7 +4,7 @@
 use aya::{EbpfLoader, include_bytes_aligned};
 use tests::error::{LabError, Result};
 
-use super::napi::{Gro, ThreadedNapi};
+use super::gro::Gro;
 use super::{probe, xdp};
 use crate::switch::{Running, Setting, StartError, Switch};
 use crate::wires::{Wire, Wires};
@@ -17,8 +17,6 @@ pub struct Redirect;
 
 #[derive(Debug)]
 struct Redirecting {
-    // Field order is drop order.
-    napi: ThreadedNapi,
     _programs: [xdp::Attached; 2],
     _gro: Gro,
 }
@@ -37,8 +35,7 @@ impl Switch for Redirect {
         let gro = Gro::on(wires.tester(), Wire::BOTH.map(Wire::tester))?;
         let [a, b] = Wire::BOTH.map(|wire| attach(wires, wire));
         let programs = [a?, b?];
-        let napi = ThreadedNapi::on(wires.switch(), Wire::BOTH.map(Wire::switch))?;
-        let running = Redirecting { napi, _programs: programs, _gro: gro };
+        let running = Redirecting { _programs: programs, _gro: gro };
         probe::wait_forwards(wires, || Ok(()))?;
         Ok(Box::new(running))
     }
@@ -55,7 +52,7 @@ fn attach(wires: &Wires, wire: Wire) -> Result<xdp::Attached> {
 
 impl Running for Redirecting {
     fn describe(&self) -> String {
-        format!("Linux {}, native, {}", super::kernel(), self.napi)
+        format!("Linux {}, native, on the sender's core", super::kernel())
     }
 
     fn check(&mut self) -> Result<(), LabError> {

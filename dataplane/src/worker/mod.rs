@@ -67,6 +67,7 @@ pub struct Worker {
     batch: Batch,
     received: Burst,
     egress: Egress,
+    rounds: u32,
     last_acl_log_ns: u64,
 }
 
@@ -110,33 +111,38 @@ impl Worker {
             batch: Batch::default(),
             received: Burst::new(),
             egress: Egress::default(),
+            rounds: 0,
             last_acl_log_ns: 0,
         })
     }
 
     /// Runs until it is told to stop.
     pub fn run(mut self) {
-        let mut rounds = 0u32;
-        loop {
-            self.look_at_view();
-            if self.obey() {
-                return;
-            }
-            self.deliver_mail();
-            let mut number = 0;
-            while let Some(id) = self.ports.active(number) {
-                if self.serve(id) {
-                    number += 1;
-                }
-            }
-            rounds = rounds.wrapping_add(1);
-            if !self.ports.any_active() {
-                self.sleep();
-            } else if rounds.is_multiple_of(ROUNDS_PER_LOOK) {
-                // Fails only with EINTR, and then the next look comes soon.
-                self.ports.wait(EpollTimeout::ZERO).ok();
+        while self.round() {}
+    }
+
+    /// Obeys, takes mail in and serves each active port once; sleeps when there is none. False: it
+    /// was told to stop.
+    pub fn round(&mut self) -> bool {
+        self.look_at_view();
+        if self.obey() {
+            return false;
+        }
+        self.deliver_mail();
+        let mut number = 0;
+        while let Some(id) = self.ports.active(number) {
+            if self.serve(id) {
+                number += 1;
             }
         }
+        self.rounds = self.rounds.wrapping_add(1);
+        if !self.ports.any_active() {
+            self.sleep();
+        } else if self.rounds.is_multiple_of(ROUNDS_PER_LOOK) {
+            // Fails only with EINTR, and then the next look comes soon.
+            self.ports.wait(EpollTimeout::ZERO).ok();
+        }
+        true
     }
 
     /// Carries out what was ordered; true: stop.

@@ -123,24 +123,20 @@ impl Tables {
         chunks: &[u16; CHUNKS],
         groups: &[Group],
     ) -> Option<usize> {
-        let mut common = [u64::MAX; GROUP_LEN];
+        let mut common = ALL;
         for piece in &self.pieces {
-            let row = groups.get(self.row(piece, chunks)?)?;
-            for (common, word) in common.iter_mut().zip(row) {
-                *common &= word;
-            }
-            if common.iter().fold(0, |any, word| any | word) == 0 {
+            common = and(common, groups.get(self.row(piece, chunks)?)?);
+            if is_empty(&common) {
                 return None;
             }
         }
-        let at = common.iter().position(|word| *word != 0)?;
-        Some(bit(at, *common.get(at)?))
+        lowest_bit(&common)
     }
 
     /// The first entry that accepts all chunks, of a longer list.
     #[inline(never)] // A list this long pays for the call.
     fn first_long<const CHUNKS: usize>(&self, chunks: &[u16; CHUNKS]) -> Option<usize> {
-        let Rows::Long { summaries, words, row_len, stripe_len } = &self.rows else { return None };
+        let Rows::Long { summaries, groups, row_len, stripe_len } = &self.rows else { return None };
         let mut starts: ArrayVec<usize, PIECES_MAX> = ArrayVec::new();
         let mut stripes = u64::MAX;
         for piece in &self.pieces {
@@ -152,17 +148,21 @@ impl Tables {
             starts.try_push(row.wrapping_mul(*row_len)).ok()?;
         }
         while stripes != 0 {
+            // A group at a time, in which stripes of single words are neighbours.
             let start = (stripes.trailing_zeros() as usize).wrapping_mul(*stripe_len);
-            for at in start..start.wrapping_add(*stripe_len).min(*row_len) {
-                let mut common = u64::MAX;
+            let end = start.wrapping_add(*stripe_len).div_ceil(GROUP_LEN).min(*row_len);
+            for at in start.wrapping_div(GROUP_LEN)..end {
+                let mut common = ALL;
                 for row in &starts {
-                    common &= words.get(row.wrapping_add(at))?;
+                    common = and(common, groups.get(row.wrapping_add(at))?);
                 }
-                if common != 0 {
-                    return Some(bit(at, common));
+                if !is_empty(&common) {
+                    let before = at.wrapping_mul(64 * GROUP_LEN);
+                    return lowest_bit(&common).map(|bit| before.wrapping_add(bit));
                 }
             }
-            stripes &= stripes.wrapping_sub(1);
+            let done = end.wrapping_mul(GROUP_LEN).checked_div(*stripe_len)?;
+            stripes &= u64::MAX.checked_shl(done as u32).unwrap_or(0);
         }
         None
     }
@@ -180,10 +180,29 @@ impl Tables {
     }
 }
 
-/// The number of the lowest bit of the word in this place of a row; the word is not 0.
+/// Every entry.
+const ALL: Group = [u64::MAX; GROUP_LEN];
+
+/// The bits that are set in both.
 #[inline(always)]
-const fn bit(at: usize, word: u64) -> usize {
-    at.wrapping_mul(64).wrapping_add(word.trailing_zeros() as usize)
+fn and(mut a: Group, b: &Group) -> Group {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a &= b;
+    }
+    a
+}
+
+/// Whether no bit is set.
+#[inline(always)]
+fn is_empty(group: &Group) -> bool {
+    group.iter().fold(0, |any, word| any | word) == 0
+}
+
+/// The lowest bit that is set.
+#[inline(always)]
+fn lowest_bit(group: &Group) -> Option<usize> {
+    let at = group.iter().position(|word| *word != 0)?;
+    Some(at.wrapping_mul(64).wrapping_add(group.get(at)?.trailing_zeros() as usize))
 }
 
 /// No entry: beyond the end of any list.

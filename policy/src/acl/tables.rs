@@ -40,10 +40,10 @@ pub(super) enum Rows {
     Long {
         /// One a row: bit `n` says that stripe `n` of the row is not zero.
         summaries: Box<[u64]>,
-        words: Box<[u64]>,
-        /// Words in each row.
+        groups: Box<[Group]>,
+        /// Groups in each row.
         row_len: usize,
-        /// Words that a bit of the summary stands for.
+        /// Words that a bit of the summary stands for: one, or whole groups.
         stripe_len: usize,
     },
 }
@@ -132,8 +132,8 @@ impl Tables {
         pages
             + match &self.rows {
                 Rows::Short(groups) => size_of_val(&**groups),
-                Rows::Long { summaries, words, .. } => {
-                    size_of_val(&**summaries) + size_of_val(&**words)
+                Rows::Long { summaries, groups, .. } => {
+                    size_of_val(&**summaries) + size_of_val(&**groups)
                 }
             }
     }
@@ -142,17 +142,21 @@ impl Tables {
 impl Rows {
     /// Rows of this many words, one after the other.
     fn of(words: Vec<u64>, row_len: usize) -> Self {
+        let groups = words.as_chunks().0.into();
         if row_len == GROUP_LEN {
-            return Self::Short(words.as_chunks().0.into());
+            return Self::Short(groups);
         }
-        let stripe_len = row_len.div_ceil(64);
+        let stripe_len = match row_len.div_ceil(64) {
+            1 => 1,
+            words => words.next_multiple_of(GROUP_LEN),
+        };
         let summary = |row: &[u64]| {
             let stripes = row.chunks(stripe_len).enumerate();
             let used = stripes.filter(|(_, stripe)| stripe.iter().any(|word| *word != 0));
             used.fold(0, |summary, (at, _)| summary | 1 << at)
         };
         let summaries = words.chunks(row_len).map(summary).collect();
-        Self::Long { summaries, words: words.into(), row_len, stripe_len }
+        Self::Long { summaries, groups, row_len: row_len / GROUP_LEN, stripe_len }
     }
 }
 

@@ -52,10 +52,7 @@ impl FrameKey {
     pub fn read(&mut self, frame: &[u8]) -> bool {
         match frame.first_chunk() {
             Some(head) if self.read_plain(head) => true,
-            _ => parse_any(frame).is_some_and(|key| {
-                *self = key;
-                true
-            }),
+            _ => self.read_any(frame).is_some(),
         }
     }
 
@@ -111,27 +108,26 @@ impl FrameKey {
         (self.l4_src, self.l4_dst, self.tcp_flags) = (ports.src, ports.dst, ports.tcp_flags);
         true
     }
-}
 
-/// The key of any frame.
-#[inline(never)]
-fn parse_any(frame: &[u8]) -> Option<FrameKey> {
-    let (header, mut rest) = ethernet::Header::split(frame)?;
-    let (dst, src, ether_type) = (header.dst(), header.src(), header.ether_type());
-    let mut key = FrameKey { dst, src, ether_type, ..FrameKey::EMPTY };
-    if key.ether_type == EtherType::VLAN {
-        let (tag, behind) = vlan::Header::split(rest)?;
-        key.tag = Some(tag.tag());
-        key.ether_type = tag.ether_type();
-        key.l3_offset = L3_TAGGED;
-        rest = behind;
+    /// Reads any frame; `None` where there is no key.
+    #[inline(never)]
+    fn read_any(&mut self, frame: &[u8]) -> Option<()> {
+        let (header, mut rest) = ethernet::Header::split(frame)?;
+        let (dst, src, ether_type) = (header.dst(), header.src(), header.ether_type());
+        *self = Self { dst, src, ether_type, ..Self::EMPTY };
+        if ether_type == EtherType::VLAN {
+            let (tag, behind) = vlan::Header::split(rest)?;
+            (self.tag, self.ether_type) = (Some(tag.tag()), tag.ether_type());
+            self.l3_offset = L3_TAGGED;
+            rest = behind;
+        }
+        match self.ether_type {
+            EtherType::IPV4 => read_ipv4(self, rest),
+            EtherType::IPV6 => read_ipv6(self, rest),
+            _ => {}
+        }
+        Some(())
     }
-    match key.ether_type {
-        EtherType::IPV4 => read_ipv4(&mut key, rest),
-        EtherType::IPV6 => read_ipv6(&mut key, rest),
-        _ => {}
-    }
-    Some(key)
 }
 
 /// Fills in what an IPv4 header says, and its L4 header when that is there.

@@ -325,6 +325,19 @@ impl OpenVswitch {
         Ok(())
     }
 
+    /// Ends the daemon so that it takes its ports away: ended by a signal, it leaves the interfaces
+    /// that it made and the XDP programs that it attached.
+    ///
+    /// # Errors
+    /// When it is not running, or does not end in ten seconds.
+    pub fn leave(&mut self) -> Result<()> {
+        self.vswitchd()?.check_running()?;
+        self.appctl(&["exit", "--cleanup"])?;
+        self.vswitchd()?.wait_exit(SOON)?;
+        self.switch = None;
+        Ok(())
+    }
+
     /// Starts the daemon after [`OpenVswitch::stop_vswitchd`] or a kill, with the configuration
     /// that it had.
     ///

@@ -476,7 +476,8 @@ proptest! {
         }
         frame.truncate(len);
         prop_assert!(key.read(&before.frame()));
-        let thorough = parse_any(&frame);
+        let mut thorough = FrameKey::EMPTY;
+        let thorough = thorough.read_any(&frame).map(|()| thorough);
         prop_assert_eq!(key.read(&frame).then_some(key), thorough);
         prop_assert_eq!(parse(&frame), thorough);
     }
