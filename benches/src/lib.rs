@@ -17,6 +17,8 @@
 //! | [`bpf`] | the BPF programs, and how they are loaded |
 //! | [`tester`] | generator and sink: what goes in, what comes out, how long it takes |
 //! | [`measure`] | rates, throughput, behaviour at overload, latency |
+//! | [`suite`] | all of it, of every switch, in interleaved rounds |
+//! | [`report`] | what the results mean, as a page and plots |
 //! | [`cli`] | the program `packet-rate` |
 //! | [`workload`] | hosts, lists and frames of the parts without I/O, and the work on them |
 //! | [`count`] | that work in instructions, under valgrind, against a committed ceiling |
@@ -36,7 +38,9 @@ pub mod count;
 pub mod footprint;
 pub mod measure;
 pub mod plan;
+pub mod report;
 pub mod samples;
+pub mod suite;
 pub mod swap;
 pub mod switch;
 pub mod switches;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use proto::MacAddr;
+use serde::{Deserialize, Serialize};
 
 /// The CPU of the tester: generator and whatever the kernel runs for it.
 pub const TESTER_CPU: usize = 0;
@@ -25,7 +26,8 @@ pub const VLAN: u16 = 10;
 
 /// How long a frame is, in bytes of Ethernet with its check sequence, as RFC 2544 counts: what goes
 /// through a socket is four bytes less.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FrameSize {
     /// All frames of this size.
     Fixed(u16),

@@ -3,13 +3,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use tests::error::LabError;
 use thiserror::Error;
 
 use crate::wires::Wires;
 
 /// How a switch is to be set up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
     /// Rules of the inbound list on each port ([`crate::plan::rules`]); 0: no list.
     pub rules: u32,

@@ -1,5 +1,7 @@
 //! The command line of `packet-rate`.
 
+mod report;
+mod run;
 mod wire;
 
 use anyhow::Context;
@@ -15,6 +17,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measures everything, of every switch, and writes a report.
+    Run(run::Args),
+    /// Writes the report again, from the figures of a run.
+    Report(report::Args),
     /// Tries the tester on one switch.
     Wire(wire::Args),
 }
@@ -28,6 +34,8 @@ pub fn run() -> anyhow::Result<()> {
     ctrlc::set_handler(tests::wait::interrupt).context("cannot catch interrupts")?;
     tests::netns::sweep_stale()?;
     match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Wire(args) => wire::run(&args),
     }
 }

@@ -3,7 +3,7 @@
 //! Below 64 ns a bucket is one nanosecond wide; from there on every doubling has 64 buckets, so a
 //! bucket is at most 1/64 of what it holds wide, and its middle at most 0.8 % wrong.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Buckets of each doubling, in bits.
 const SUB_BITS: u32 = 6;
@@ -19,7 +19,7 @@ pub struct Histogram {
 }
 
 /// Round-trip times in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// How many probes came back.
     pub probes: u64,

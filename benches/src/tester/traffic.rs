@@ -1,6 +1,6 @@
 //! What the generator sends.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::TesterError;
 use crate::plan::FrameSize;
@@ -13,7 +13,8 @@ const FRAME_BYTES: std::ops::RangeInclusive<u16> = 64..=1518;
 const FLOWS_MAX: u32 = (1 << 24) - 2;
 
 /// Which way frames go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Directions {
     /// From wire A to wire B.
     AToB,
