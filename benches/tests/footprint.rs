@@ -1,5 +1,5 @@
-//! The measurements of an idle host and of snapshot swaps in their short forms, on the real daemons,
-//! so that they do not rot. They say nothing about speed.
+//! The measurements of an idle host and of snapshot swaps in their short forms, on the real
+//! daemons, so that they do not rot. They say nothing about speed.
 
 use std::time::Duration;
 

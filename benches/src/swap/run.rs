@@ -73,8 +73,7 @@ pub struct Dip {
     pub own_percent: f64,
     /// CPU time of the dataplane's threads that do not forward, in milliseconds.
     pub control_cpu_ms: f64,
-    /// How long the worker did not have its CPU though it had work, in milliseconds: what is missing
-    /// for this reason is missing because the machine has too few CPUs.
+    /// How long the worker did not have its CPU though it had work, in milliseconds.
     pub worker_waited_ms: f64,
 }
 

@@ -11,7 +11,7 @@
 //!
 //! | kind | what |
 //! |---|---|
-//! | [`weft`] | the daemons, one worker on [`crate::plan::SWITCH_CPU`], an access list on each port |
+//! | [`weft`] | the daemons, one worker on the CPU of the switch, an access list on each port |
 //! | [`copy`] | a process that copies frames from TAP to TAP: what the kernel alone costs |
 //! | [`ovs`] | Open vSwitch, datapath in user space, TAP ports, on the same CPU |
 //! | [`bridge`] | a Linux bridge between veths with their offloads on: no user space at all |

@@ -1,5 +1,5 @@
 //! Open vSwitch with its datapath in user space and TAP ports, super-frames on
-//! (`userspace-tso-enable`): without them its TAPs lose the checksums that a guest leaves to the NIC.
+//! (`userspace-tso-enable`): without them its TAPs lose the checksums that guests leave to the NIC.
 //!
 //! Ports that are no `type=dpdk` or `afxdp` are polled by the daemon's main thread, not by one of
 //! those that `pmd-cpu-mask` places; so the whole daemon is put on [`SWITCH_CPU`]. The uplink is a

@@ -1,7 +1,7 @@
 //! Round-trip time: a datagram to an end system that sends it back, one at a time.
 //!
-//! Both ends run on [`TESTER_CPU`] and sleep while they wait, as programs do, so a trip includes the
-//! wake-ups of both and of the switch, twice.
+//! Both ends run on [`TESTER_CPU`] and sleep while they wait, as programs do, so a trip includes
+//! the wake-ups of both and of the switch, twice.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, UdpSocket};

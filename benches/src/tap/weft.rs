@@ -101,7 +101,8 @@ pub fn config(rules: u32) -> String {
         text,
         "port-profile type vethernet LAN\n  switchport access vlan {VLAN}\n{group}  state enabled\n\
          port-profile type ethernet UPLINK\n  switchport mode trunk\n  \
-         switchport trunk allowed vlan {VLAN}\n  switchport trunk native vlan {VLAN}\n  state enabled\n\
+         switchport trunk allowed vlan {VLAN}\n  switchport trunk native vlan {VLAN}\n  \
+         state enabled\n\
          interface Ethernet3/1\n  inherit port-profile UPLINK\n"
     )
     .ok();
