@@ -1,6 +1,7 @@
 //! `packet-rate run`: everything, of every switch, with a report.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{bail, ensure};
 use clap::Args as ClapArgs;
@@ -32,7 +33,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let switches = chosen(&args.switches)?;
     let plan = if args.quick { Plan::quick() } else { Plan::full(args.rounds) };
-    let results = run::run(&switches, &plan, Machine::this(), &mut |line| eprintln!("{line}"))?;
+    let start = Instant::now();
+    let mut tell = |line: &str| eprintln!("{:4} s  {line}", start.elapsed().as_secs());
+    let results = run::run(&switches, &plan, Machine::this(), &mut tell)?;
     report::write(&results, &args.out)?;
     println!("{}", report::summary(&results));
     println!("{} s; the report is in {}", results.method.took_s, args.out.display());

@@ -101,13 +101,19 @@ impl Bench<'_> {
     fn behaviour(&mut self, capacity_pps: u64) -> Result<(), BlockError> {
         let (stream, plan) = (Stream::STANDARD, self.plan);
         let traffic = stream.flat_out();
+        // The search goes no higher than anything was ever delivered: if the rate flat out was
+        // disturbed, that at overload may have been more.
+        let mut ceiling_pps = capacity_pps;
         self.record(stream, |tester| {
             let loads = overload::measure(tester, &traffic, plan.rate, capacity_pps)?;
-            Ok(Figure::Overload(loads.iter().map(load).collect()))
+            let loads: Vec<Load> = loads.iter().map(load).collect();
+            let best = loads.iter().map(|load| load.delivered_pps);
+            ceiling_pps = best.fold(ceiling_pps, u64::max);
+            Ok(Figure::Overload(loads))
         })?;
         let Plan { resolution, attempts, .. } = *plan;
-        let limits = Limits { resolution, attempts, ..Limits::below(capacity_pps) };
-        let mut borne_pps = capacity_pps;
+        let limits = Limits { resolution, attempts, ..Limits::below(ceiling_pps) };
+        let mut borne_pps = ceiling_pps;
         self.record(stream, |tester| {
             let found = throughput::measure(tester, &traffic, plan.trial, limits, 0.0)?;
             let pps = |trial: crate::measure::trial::Trial| trial.wanted_pps;

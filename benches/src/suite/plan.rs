@@ -100,8 +100,8 @@ impl Plan {
         Self {
             rounds,
             blocks,
-            rate: millis(300, 1500),
-            trial: millis(200, 1000),
+            rate: millis(300, 1200),
+            trial: millis(100, 800),
             latency: millis(300, 2000),
             resolution: 0.02,
             attempts: 2,
