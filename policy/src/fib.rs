@@ -2,7 +2,7 @@
 //!
 //! One flat table, at most half full, in which a key stands at the place of its hash or behind it
 //! (open addressing, linear probing): a lookup is a multiplication and mostly one cache line, up to
-//! 100,000 entries and more (`benches/fib.rs`). The hash is multiply-shift with a random multiplier
+//! 100,000 entries and more (`make instructions`). The hash is multiply-shift with a random multiplier
 //! (Dietzfelbinger et al., "A Reliable Randomized Algorithm for the Closest-Pair Problem", 1997), so
 //! nobody can choose addresses that collide. Each host has its own table; those of two hosts are
 //! never compared here.
