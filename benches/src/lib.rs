@@ -22,6 +22,9 @@
 //! | [`cli`] | the program `packet-rate` |
 //! | [`workload`] | hosts, lists and frames of the parts without I/O, and the work on them |
 //! | [`count`] | that work in instructions, under valgrind, against a committed ceiling |
+//! | [`tap`] | TCP and round-trip time between TAPs |
+//! | [`footprint`] | CPU time and memory of a host that does nothing |
+//! | [`swap`] | what a new snapshot costs the traffic |
 //!
 //! *Invariants*
 //! 1. All traffic is in namespaces that a measurement made and removes.
@@ -32,13 +35,16 @@
 pub mod bpf;
 pub mod cli;
 pub mod count;
+pub mod footprint;
 pub mod measure;
 pub mod plan;
 pub mod report;
 pub mod samples;
 pub mod suite;
+pub mod swap;
 pub mod switch;
 pub mod switches;
+pub mod tap;
 pub mod tester;
 pub mod wires;
 pub mod workload;

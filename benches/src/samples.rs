@@ -15,7 +15,8 @@ pub fn median(figures: &[f64]) -> f64 {
     }
 }
 
-/// The smallest sample that at least this many of 1,000 do not exceed (nearest rank); `None` of none.
+/// The smallest sample that at least this many of 1,000 do not exceed (nearest rank); `None` when
+/// there are no samples.
 #[must_use]
 pub fn per_mille<T: Copy>(sorted: &[T], of_1000: usize) -> Option<T> {
     let rank = (sorted.len() * of_1000).div_ceil(1000);

@@ -28,6 +28,12 @@ use crate::port::{
     TAGS_BYTES, TxReport,
 };
 
+/// A burst ends once it holds this many bytes. Super-frames are read and written by copying, and a
+/// burst of 64 of them is 4 MiB: none of it would still be in the cache when it is written. Measured
+/// with eight TCP streams from TAP to TAP: a quarter more than with whole bursts; half as many bytes
+/// help less. Frames of an ordinary MTU fill a burst before.
+const BURST_BYTES_MAX: usize = 120_000;
+
 /// Chunks that a read may need, and the header before them.
 const READ_PARTS_MAX: usize = SEGMENTS_MAX + 1;
 
@@ -83,6 +89,16 @@ impl Tap {
 }
 
 impl Tap {
+    /// Makes the netdev, or takes it up, and gives its bare queue: whoever has it reads and writes
+    /// one frame at a time, each behind a virtio-net header of 12 bytes, and never blocks. For
+    /// measurements of what the kernel alone costs.
+    ///
+    /// # Errors
+    /// See [`TapError`].
+    pub fn open_queue(config: &TapConfig) -> Result<OwnedFd, TapError> {
+        open::open(config).map(|opened| opened.queue)
+    }
+
     /// Takes away the netdev of a port that was dropped before: one that was shut, or that an
     /// earlier daemon left.
     ///
@@ -289,9 +305,11 @@ impl Port for TapPort {
     fn rx(&mut self, pool: &Pool, burst: &mut Burst) -> Result<DropTally, PortGone> {
         self.check_gone()?;
         let (before, mut dropped) = (burst.len(), DropTally::NONE);
-        while !burst.is_full() && self.prepare(pool) {
+        let mut bytes = 0;
+        while !burst.is_full() && bytes < BURST_BYTES_MAX && self.prepare(pool) {
             match self.read(pool) {
                 Ok(Read::Frame(frame)) => {
+                    bytes += frame.len_bytes();
                     self.statistics.rx_frames += 1;
                     self.statistics.rx_bytes += frame.len_bytes() as u64;
                     self.statistics.rx_super_frames += u64::from(frame.offload().gso.is_some());

@@ -147,6 +147,20 @@ pub fn iperf3(
     duration: Duration,
     log_dir: &std::path::Path,
 ) -> Result<Throughput> {
+    iperf3_streams(from, to, 1, duration, log_dir)
+}
+
+/// As [`iperf3`], over several TCP connections at once; what it gives is their sum.
+///
+/// # Errors
+/// As [`iperf3`].
+pub fn iperf3_streams(
+    from: &Namespace,
+    to: (&Namespace, IpAddr),
+    streams: u32,
+    duration: Duration,
+    log_dir: &std::path::Path,
+) -> Result<Throughput> {
     let (to_ns, address) = to;
     let mut command = to_ns.command("iperf3");
     command.args(["--server", "--one-off", "--forceflush"]);
@@ -156,7 +170,9 @@ pub fn iperf3(
         if server.log().contains("Server listening") { Ok(()) } else { Err(String::new()) }
     })?;
     let (address, seconds) = (address.to_string(), duration.as_secs().max(1).to_string());
-    let args = ["--client", &address, "--time", &seconds, "--json", "--connect-timeout", "5000"];
+    let streams = streams.to_string();
+    let mut args = vec!["--client", &address, "--time", &seconds, "--parallel", &streams];
+    args.extend(["--json", "--connect-timeout", "5000"]);
     let text = from.output("iperf3", &args)?;
     let report: serde_json::Value = serde_json::from_str(&text)
         .map_err(|error| LabError::Unexpected(format!("iperf3's report: {error}")))?;

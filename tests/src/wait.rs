@@ -44,6 +44,17 @@ pub fn check_interrupt() -> Result<()> {
     if interrupted { Err(LabError::Interrupted) } else { Ok(()) }
 }
 
+/// Lets time pass, for what is measured over a time.
+///
+/// # Errors
+/// [`LabError::Interrupted`], as soon as [`interrupt`] is called.
+pub fn pause(time: Duration) -> Result<()> {
+    let interrupted = INTERRUPTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = INTERRUPT.wait_timeout_while(interrupted, time, |interrupted| !*interrupted);
+    let (interrupted, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    if *interrupted { Err(LabError::Interrupted) } else { Ok(()) }
+}
+
 /// Looks until `probe` gives a value.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! One rate for some time, and every frame of it accounted for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -46,23 +46,38 @@ impl Trial {
 /// # Errors
 /// When the tester fails.
 pub fn run(tester: &mut Tester, rate_pps: u64, timing: Timing) -> Result<Trial, TesterError> {
+    let (trial, ()) = during(tester, rate_pps, timing.warm_up, || pause(timing.window))?;
+    Ok(trial)
+}
+
+/// As [`run`], for as long as something else takes.
+///
+/// # Errors
+/// As [`run`], and with those of `work`.
+pub fn during<T>(
+    tester: &mut Tester,
+    rate_pps: u64,
+    warm_up: Duration,
+    work: impl FnOnce() -> Result<T, TesterError>,
+) -> Result<(Trial, T), TesterError> {
     tester.set_rate(rate_pps)?;
-    pause(timing.warm_up)?;
+    pause(warm_up)?;
     tester.halt()?;
     drain(tester)?;
     let before = tester.read()?;
     let start = Instant::now();
     tester.set_rate(rate_pps)?;
-    pause(timing.window)?;
+    let value = work()?;
     tester.halt()?;
     let time = start.elapsed();
     drain(tester)?;
     let window = tester.read()?.since(&before);
     let offered = window.offered_all().frames;
-    Ok(Trial {
+    let trial = Trial {
         wanted_pps: rate_pps,
         offered_pps: offered as f64 / time.as_secs_f64(),
         offered,
         delivered: window.delivered_all().frames,
-    })
+    };
+    Ok((trial, value))
 }

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use crate::plan::{SWITCH_CPU, TESTER_CPU};
 
 /// The processors of a measurement: whatever else the machine has, a switch gets these.
-pub(super) const BOTH: [usize; 2] = [TESTER_CPU, SWITCH_CPU];
+pub(crate) const BOTH: [usize; 2] = [TESTER_CPU, SWITCH_CPU];
 
 /// Runs a closure on a thread of its own that may use these processors alone, and gives its result.
 /// So may every program and every thread that it starts, whatever the caller is bound to.
@@ -19,7 +19,7 @@ pub(super) const BOTH: [usize; 2] = [TESTER_CPU, SWITCH_CPU];
 ///
 /// # Panics
 /// When the closure panics, with its payload.
-pub(super) fn run_on<T: Send>(cpus: &[usize], closure: impl FnOnce() -> T + Send) -> Result<T> {
+pub(crate) fn run_on<T: Send>(cpus: &[usize], closure: impl FnOnce() -> T + Send) -> Result<T> {
     let bound = move || {
         let mut set = CpuSet::new();
         cpus.iter().try_for_each(|cpu| set.set(*cpu))?;
@@ -38,7 +38,7 @@ pub(super) fn run_on<T: Send>(cpus: &[usize], closure: impl FnOnce() -> T + Send
 ///
 /// # Errors
 /// [`LabError::Unexpected`] with the threads and where they may run.
-pub(super) fn check_pinned(pid: u32, prefix: &str) -> Result<()> {
+pub(crate) fn check_pinned(pid: u32, prefix: &str) -> Result<()> {
     let threads = threads(pid)?;
     let mut forwarding = threads.iter().filter(|(name, _)| name.starts_with(prefix)).peekable();
     let wanted = SWITCH_CPU.to_string();

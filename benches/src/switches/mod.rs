@@ -23,7 +23,7 @@
 //!    has died.
 
 pub mod bridge;
-mod cpus;
+pub(crate) mod cpus;
 mod gro;
 pub mod ovs;
 pub mod ovs_dpdk;

@@ -23,15 +23,16 @@ use crate::wires::{Wire, Wires};
 
 /// Nodes of the lab.
 const SUPERVISOR: &str = "vsm";
-const HOST: &str = "sw";
+pub(crate) const HOST: &str = "sw";
 const SILENT: &str = "silent";
 
-/// Names in the configuration.
-const ACCESS_LIST: &str = "BENCH";
+/// Name of the list that every port has inbound, when there are rules.
+pub const ACCESS_LIST: &str = "BENCH";
+/// Name of the profile of every port.
 const PROFILE: &str = "BENCH";
 
 /// Threads that forward are called `weft-worker-N`.
-const FORWARDING_THREAD: &str = "weft-worker-";
+pub(crate) const FORWARDING_THREAD: &str = "weft-worker-";
 
 /// Attaches at a time: more do not make it faster, the supervisor numbers one after the other.
 const ATTACHES: usize = 4;
@@ -71,8 +72,12 @@ impl Running for RunningWeft {
     }
 }
 
-/// Starts the daemons in the switch's namespace, configures them and plugs everybody in.
-fn deploy(wires: &Wires, setting: &Setting) -> Result<Deployment> {
+/// Starts the daemons in the switch's namespace, configures them and plugs everybody in, for whoever
+/// wants to change the configuration later.
+///
+/// # Errors
+/// When a daemon does not start or refuses something.
+pub fn deploy(wires: &Wires, setting: &Setting) -> Result<Deployment> {
     let lab = Lab::build_around(topology(setting)?, &[(HOST, wires.switch())])?;
     let mut deployment = Deployment::new(lab)?;
     deployment.set_dataplane_options(&["--workers", "1", "--pin-workers"]);
