@@ -36,7 +36,7 @@
 //! the verdict of a frame depends on the view, the time and the frame, and not on its neighbours:
 //! a burst may be split anywhere.
 //!
-//! *Each frame goes the whole way before the next one starts* ([`way`]): what is the same for a
+//! *Each frame goes the whole way before the next one starts* (`way`): what is the same for a
 //! burst is looked up once, and what is read of a frame stays in registers and the nearest cache.
 //!
 //! *Not here:* transmission, offload completion and tag edits on bytes (worker), choice of uplinks
