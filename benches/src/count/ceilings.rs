@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 /// What a written ceiling has above the figure, so that a seed or another libc does not matter.
 const MARGIN: f64 = 0.03;
-/// How far a figure may stand below its ceiling.
+/// The same in instructions, for cases of few: a seed moves a search by one place or two.
+const MARGIN_INSTRUCTIONS: f64 = 3.0;
+/// How far a figure may stand below its ceiling, beside twice that.
 const SLACK: f64 = 0.10;
 
 /// The ceilings, and what they were measured with.
@@ -57,7 +59,7 @@ impl Ceilings {
         let Some(&ceiling) = self.ceilings.get(case) else { return Verdict::Missing };
         if per_frame > ceiling {
             Verdict::Above { ceiling }
-        } else if per_frame < ceiling * (1.0 - SLACK) {
+        } else if per_frame < ceiling * (1.0 - SLACK) - 2.0 * MARGIN_INSTRUCTIONS {
             Verdict::FarBelow { ceiling }
         } else {
             Verdict::Holds
@@ -66,7 +68,8 @@ impl Ceilings {
 
     /// Sets the ceiling of a case that costs so much.
     pub fn set(&mut self, case: &str, per_frame: f64) {
-        let ceiling = (per_frame * (1.0 + MARGIN) * 10.0).ceil() / 10.0;
+        let ceiling = per_frame * (1.0 + MARGIN) + MARGIN_INSTRUCTIONS;
+        let ceiling = (ceiling * 10.0).ceil() / 10.0;
         self.ceilings.insert(case.to_owned(), ceiling);
     }
 
@@ -74,7 +77,7 @@ impl Ceilings {
     #[must_use]
     pub fn to_text(&self, cases: &[String]) -> String {
         let mut text = String::from(
-            "# The most instructions that a frame may cost, by case: what was measured and 3 %.\n\
+            "# The most instructions that a frame may cost, by case: what was measured, 3 % and 3 more.\n\
              # `make instructions` checks, `make ceilings` measures and writes this file anew.\n",
         );
         let compiler = toml::Value::from(self.compiler.as_str());
@@ -124,9 +127,9 @@ mod tests {
     fn figures_are_held_between_ceiling_and_slack() {
         let ceilings = ceilings();
         assert_eq!(ceilings.judge("parse.udp4", 50.0), Verdict::Holds);
-        assert_eq!(ceilings.judge("parse.udp4", 45.0), Verdict::Holds);
+        assert_eq!(ceilings.judge("parse.udp4", 39.0), Verdict::Holds);
         assert_eq!(ceilings.judge("parse.udp4", 50.1), Verdict::Above { ceiling: 50.0 });
-        assert_eq!(ceilings.judge("parse.udp4", 44.9), Verdict::FarBelow { ceiling: 50.0 });
+        assert_eq!(ceilings.judge("parse.udp4", 38.9), Verdict::FarBelow { ceiling: 50.0 });
         assert_eq!(ceilings.judge("parse", 1.0), Verdict::Missing);
     }
 
@@ -151,7 +154,7 @@ mod tests {
         let read = Ceilings::parse(&text).unwrap();
         assert_eq!(read.compiler, "rustc 1");
         let figures: Vec<_> = read.ceilings.iter().map(|(case, c)| (case.as_str(), *c)).collect();
-        assert_eq!(figures, [("fib", 59.9), ("worker.100", 1030.0)]);
+        assert_eq!(figures, [("fib", 62.9), ("worker.100", 1033.0)]);
         assert_eq!(read.judge("worker.100", 1000.0), Verdict::Holds);
         assert!(text.find("fib") < text.find("worker.100"), "in the order of the cases");
     }
