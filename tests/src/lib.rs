@@ -29,6 +29,7 @@
 //! | [`daemons`] | supervisor, dataplanes and CLI in a lab: all command lines of the product |
 //! | [`checks`] | counters of a dataplane, their conservation, and evidence when a test fails |
 //! | [`site`] | two hosts, five VMs: what most tests of the daemons run in |
+//! | [`port_channel`], [`ovs_site`] | one host with two uplinks, and Open vSwitch at their other ends |
 //! | [`report`], [`demo`], [`standing`] | what `lab demo` and `lab up` are made of |
 //!
 //! An end-to-end test is a few lines:
@@ -69,9 +70,11 @@ pub mod link;
 pub mod mutate;
 pub mod netns;
 pub mod ovs;
+pub mod ovs_site;
 pub mod packet;
 pub mod patch;
 pub mod pinger;
+pub mod port_channel;
 mod priority;
 pub mod process;
 mod pump;

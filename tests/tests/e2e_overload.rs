@@ -13,6 +13,7 @@ use tests::inject::Injector;
 use tests::lab::Lab;
 use tests::lacp_partner::LacpPartner;
 use tests::netns::Namespace;
+use tests::port_channel::{LAN_CONFIG, PortChannel, member};
 use tests::topology::Topology;
 use tests::wait::wait_for_ok;
 
@@ -38,21 +39,6 @@ VMS  links:
     - endpoints: [ 'h1:eth2', 'far:p2' ]
 ";
 
-const CONFIG: &str = "
-vlan 10
-port-profile type vethernet LAN-10
-  switchport access vlan 10
-  state enabled
-port-profile type ethernet UPLINK
-  switchport mode trunk
-  switchport trunk allowed vlan 10
-  channel-group auto mode active
-  lacp rate fast
-  state enabled
-interface Ethernet3/1-2
-  inherit port-profile UPLINK
-";
-
 #[test]
 fn overload_loses_no_lacpdu_and_flaps_no_member() {
     let vm = |vm| {
@@ -60,51 +46,41 @@ fn overload_loses_no_lacpdu_and_flaps_no_member() {
     };
     let vms: String = VMS.map(vm).concat();
     let topology = Topology::parse(&TOPOLOGY.replace("VMS", &vms)).expect("a good topology");
-    let mut site = Watched::start(Lab::build(topology).expect("a lab")).expect("it runs");
-    site.apply_text(CONFIG).expect("applied");
-    for vm in VMS {
-        site.attach(vm).expect("plugged in");
-    }
+    let site = Watched::start(Lab::build(topology).expect("a lab")).expect("it runs");
+    let mut channel = PortChannel::new(site, NEGOTIATION);
+    channel.configure(LAN_CONFIG, &["channel-group auto mode active", "lacp rate fast"], &VMS);
+    let site = &channel.site;
     let far = site.lab().ns("far").expect("a namespace");
     let partner = [("p1", 1), ("p2", 2)]
         .map(|(port, number)| LacpPartner::start(far, port, number).expect("a partner"));
-    let before = wait_for_ok("both members to carry", NEGOTIATION, || {
-        let members = members(&site)?;
-        if members.iter().all(|it| it["flag"] == "P") { Ok(members) } else { Err(show(&members)) }
-    })
-    .expect("the port-channel is whole");
+    let before = members(&channel.wait_flags("PP"));
 
     let duration = std::env::var("WEFT_SOAK_S").ok().and_then(|text| text.parse().ok());
     let duration = duration.map_or(DURATION, Duration::from_secs);
-    let (heard, said) = (heard(&site), partner.each_ref().map(LacpPartner::sent));
-    let taken = taken(&site);
+    let (heard, said) = (heard(site), partner.each_ref().map(LacpPartner::sent));
+    let taken = taken(site);
     let offered = flood(far, duration);
     let said_by_now = partner.each_ref().map(LacpPartner::sent);
     wait_for_ok("all LACPDUs to be counted", NEGOTIATION, || {
-        let now = self::heard(&site);
+        let now = self::heard(site);
         let is_all = (0..2).all(|i| now[i] - heard[i] >= said_by_now[i] - said[i]);
         if is_all { Ok(()) } else { Err(format!("{now:?} heard since {heard:?}")) }
     })
     .expect("no LACPDU is lost");
-    let taken = self::taken(&site) - taken;
+    let taken = self::taken(site) - taken;
     println!("overload of {duration:?}: {offered} frames offered, {taken} taken");
-    let after = members(&site).expect("members");
-    for (before, after) in before.iter().zip(&after) {
-        let changed = (&after["flag"], &after["since_unix_ns"]);
-        assert_eq!(changed, (&before["flag"], &before["since_unix_ns"]), "it has flapped");
-    }
-    site.check_running().expect("all daemons run");
-    site.wait_conserved("h1").expect("frames are conserved");
+    let reply = site.show("port-channel summary").expect("show port-channel summary");
+    let after = members(&reply["channels"][0]);
+    assert_eq!(after, before, "a member has flapped");
+    channel.assert_healthy();
 }
 
-fn members(site: &Watched) -> Result<Vec<Value>, String> {
-    let reply = site.show("port-channel summary").map_err(|error| error.to_string())?;
-    let members: Vec<Value> = rows(&reply["channels"][0]["members"]).cloned().collect();
-    if members.len() == 2 { Ok(members) } else { Err(reply.to_string()) }
-}
-
-fn show(members: &[Value]) -> String {
-    members.iter().map(Value::to_string).collect::<Vec<_>>().join(" ")
+/// Flag of each member, and since when it has it.
+fn members(channel: &Value) -> [(String, Value); 2] {
+    [0, 1].map(|number| {
+        let member = member(channel, number);
+        (member["flag"].to_string(), member["since_unix_ns"].clone())
+    })
 }
 
 /// LACPDUs that each member has received.

@@ -9,7 +9,5 @@ mod fixed;
 mod limits;
 #[path = "e2e_ovs/partners.rs"]
 mod partners;
-#[path = "e2e_ovs/rig.rs"]
-mod rig;
 #[path = "e2e_ovs/silence.rs"]
 mod silence;

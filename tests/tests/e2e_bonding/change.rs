@@ -4,10 +4,11 @@ use serde_json::Value;
 use tests::guest::End;
 use tests::guest::bond::status::{BondStatus, Churn, MemberLacp};
 use tests::guest::bond::{BondConfig, BondMode, HashPolicy};
+use tests::port_channel::{member, unix_ns};
 use tests::traffic::wait_ping;
 use tests::wait::SOON;
 
-use crate::rig::{Rig, fast_bond, guest_address, member, unix_ns};
+use crate::rig::{Rig, fast_bond, guest_address};
 
 #[test]
 fn a_member_is_shut_down_and_comes_back_and_other_changes_disturb_nobody() {

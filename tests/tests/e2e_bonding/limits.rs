@@ -1,8 +1,9 @@
 //! How many members carry at least, and at most.
 
 use tests::guest::End;
+use tests::port_channel::unix_ns;
 
-use crate::rig::{Rig, fast_bond, unix_ns};
+use crate::rig::{Rig, fast_bond};
 
 #[test]
 fn with_fewer_than_min_links_nothing_is_carried() {

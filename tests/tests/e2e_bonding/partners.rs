@@ -2,8 +2,9 @@
 
 use proto::MacAddr;
 use tests::guest::bond::BondConfig;
+use tests::port_channel::{member, unix_ns};
 
-use crate::rig::{Rig, fast_bond, member, unix_ns};
+use crate::rig::{Rig, fast_bond};
 
 /// System of a partner that should not be there.
 const OTHER_SYSTEM: MacAddr = MacAddr::new([0x02, 0xaa, 0, 0, 0, 0x99]);

@@ -3,9 +3,10 @@
 use tests::guest::bond::status::BondStatus;
 use tests::guest::bond::{BondConfig, LacpRate};
 use tests::packet::Direction;
+use tests::port_channel::unix_ns;
 use tests::wait::SOON;
 
-use crate::rig::{NEGOTIATION, Rig, fast_bond, unix_ns};
+use crate::rig::{NEGOTIATION, Rig, fast_bond};
 
 #[test]
 fn a_partner_that_restarts_is_left_and_joined_again() {

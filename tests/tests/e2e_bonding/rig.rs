@@ -4,8 +4,9 @@
 //! ends: `show port-channel summary` here, `/proc/net/bonding` there, and on the cables the frames
 //! of VLAN 10 between VM `a` and the guest.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use proto::EtherType;
 use serde_json::Value;
@@ -17,6 +18,7 @@ use tests::guest::{Guest, GuestConfig};
 use tests::lab::Lab;
 use tests::netns::Namespace;
 use tests::packet::{Direction, Hear};
+use tests::port_channel::{self, PortChannel};
 use tests::sniff::{Captured, Sniffer};
 use tests::topology::Topology;
 use tests::traffic::{ping_count, ping_once, wait_ping};
@@ -72,12 +74,6 @@ pub(crate) fn fast_bond() -> BondConfig {
     BondConfig { lacp_rate: LacpRate::Fast, ..BondConfig::lacp("bond0", &[0, 1]) }
 }
 
-/// Wall-clock time, as members have it in `since_unix_ns`.
-pub(crate) fn unix_ns() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set");
-    u64::try_from(now.as_nanos()).expect("a time before 2500")
-}
-
 /// Whether it is an LACPDU (IEEE 802.3 annex 57A: slow protocol, subtype 1).
 fn is_lacpdu(frame: &Captured) -> bool {
     frame.header().is_some_and(|header| {
@@ -85,21 +81,9 @@ fn is_lacpdu(frame: &Captured) -> bool {
     })
 }
 
-/// The member of a port-channel that is at the other end of a NIC of the guest.
-pub(crate) fn member(channel: &Value, nic: usize) -> &Value {
-    let port = format!("Ethernet3/{}", nic + 1);
-    let mut members = rows(&channel["members"]);
-    members.find(|member| member["port"] == *port).unwrap_or(&Value::Null)
-}
-
-/// The flags of all members in one word.
-fn flags(channel: &Value) -> String {
-    rows(&channel["members"]).filter_map(|member| member["flag"].as_str()).collect()
-}
-
 /// The product on one host, and the guest.
 pub(crate) struct Rig {
-    pub(crate) site: Watched,
+    channel: PortChannel,
     pub(crate) guest: Guest,
     /// On the far ends of both cables.
     wires: [Sniffer; 2],
@@ -116,31 +100,12 @@ impl Rig {
         let wires = CABLES.map(|(_, end)| {
             Sniffer::start_hearing(far, end, Hear::Both).expect("a sniffer on the cable")
         });
-        Self { site, guest, wires }
+        Self { channel: PortChannel::new(site, NEGOTIATION), guest, wires }
     }
 
     /// Configures the switch, with these lines in the uplinks' profile, and plugs VM `a` in.
     pub(crate) fn configure(&self, lines: &[&str]) {
-        self.site.apply_text(CONFIG).expect("applied");
-        self.uplinks(lines);
-        let inherit = "interface Ethernet3/1-2\n  inherit port-profile UPLINK\n";
-        self.site.apply_text(inherit).expect("applied");
-        self.site.attach("a").expect("the VM is plugged in");
-    }
-
-    /// Puts these lines into the uplinks' profile.
-    pub(crate) fn uplinks(&self, lines: &[&str]) {
-        self.under("port-profile type ethernet UPLINK", lines);
-    }
-
-    /// Puts these lines under the uplink at the other end of a NIC of the guest.
-    pub(crate) fn uplink(&self, nic: usize, lines: &[&str]) {
-        self.under(&format!("interface Ethernet3/{}", nic + 1), lines);
-    }
-
-    fn under(&self, head: &str, lines: &[&str]) {
-        let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
-        self.site.apply_text(&format!("{head}\n{lines}")).expect("applied");
+        self.channel.configure(CONFIG, lines, &["a"]);
     }
 
     /// Makes a bond in the guest with its address in VLAN 10.
@@ -161,30 +126,6 @@ impl Rig {
 
     pub(crate) fn dir(&self) -> &Path {
         self.site.lab().dir()
-    }
-
-    /// Waits until the port-channel is as wanted in `show port-channel summary`.
-    pub(crate) fn wait_channel(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        wait_for_ok(what, NEGOTIATION, || {
-            let reply = self.site.show("port-channel summary").map_err(|e| e.to_string())?;
-            let channel = rows(&reply["channels"]).next().cloned();
-            channel.filter(|channel| wanted(channel)).ok_or_else(|| reply.to_string())
-        })
-        .expect("show port-channel summary")
-    }
-
-    /// Waits until members have these flags, in their order.
-    pub(crate) fn wait_flags(&self, wanted: &str) -> Value {
-        self.wait_channel(&format!("members to be {wanted}"), |channel| flags(channel) == wanted)
-    }
-
-    /// Waits until a member has this flag and a reason with these words.
-    pub(crate) fn wait_member(&self, nic: usize, flag: &str, reason: &str) -> Value {
-        let is_so = |channel: &Value| {
-            let of = member(channel, nic);
-            of["flag"] == flag && of["reason"].as_str().is_some_and(|text| text.contains(reason))
-        };
-        self.wait_channel(&format!("NIC {nic} to be {flag}, {reason}"), is_so)
     }
 
     /// Waits until exactly these NICs of the guest carry for `bond0` by agreement.
@@ -267,7 +208,7 @@ impl Rig {
 
     /// Waits until `show lacp internal` has this in the row of a member, and gives the row.
     pub(crate) fn wait_lacp(&self, nic: usize, field: &str, value: &str) -> Value {
-        let port = format!("Ethernet3/{}", nic + 1);
+        let port = port_channel::name(nic);
         wait_for_ok(format!("{field} of {port} to be {value}"), SOON, || {
             let reply = self.site.show("lacp internal").map_err(|error| error.to_string())?;
             let row = rows(&reply["ports"]).find(|row| row["port"] == *port).cloned();
@@ -278,7 +219,7 @@ impl Rig {
 
     /// Waits for an event of a member with these words that came after a time.
     pub(crate) fn wait_event(&self, kind: &str, nic: usize, since_unix_ns: u64, words: &str) {
-        let port = format!("Ethernet3/{}", nic + 1);
+        let port = port_channel::name(nic);
         wait_for_ok(format!("event {kind} of {port}: {words}"), SOON, || {
             let table = self.site.show("events").map_err(|error| error.to_string())?;
             let is_it = |event: &Value| {
@@ -291,9 +232,18 @@ impl Rig {
         })
         .expect("the event comes");
     }
+}
 
-    pub(crate) fn assert_healthy(&mut self) {
-        self.site.check_running().expect("all daemons run");
-        self.site.wait_conserved("h1").expect("frames are conserved");
+impl Deref for Rig {
+    type Target = PortChannel;
+
+    fn deref(&self) -> &PortChannel {
+        &self.channel
+    }
+}
+
+impl DerefMut for Rig {
+    fn deref_mut(&mut self) -> &mut PortChannel {
+        &mut self.channel
     }
 }

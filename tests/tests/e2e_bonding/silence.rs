@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tests::guest::{Pass, Way};
+use tests::port_channel::{member, unix_ns};
 
-use crate::rig::{Rig, fast_bond, member, unix_ns};
+use crate::rig::{Rig, fast_bond};
 
 /// How long after a cut a member is left: three seconds of silence since the last LACPDU, which
 /// was up to a second before; then the end that hears may have to be told. Of a busy machine.

@@ -2,8 +2,7 @@
 //! partner spreads its flows.
 
 use tests::ovs::{BondConfig, BondMode, Lacp, LacpFlag, LacpTime};
-
-use crate::rig::{BOND, NEGOTIATION, PORTS, Rig, trunk};
+use tests::ovs_site::{BOND, NEGOTIATION, OvsSite, PORTS, trunk};
 
 /// Our lines, and what Open vSwitch is told.
 type Combination = ([&'static str; 2], Lacp, LacpTime, BondMode);
@@ -29,7 +28,7 @@ fn bond(lacp: Lacp, lacp_time: LacpTime, mode: BondMode) -> BondConfig {
 
 #[test]
 fn both_agree_when_one_begins_and_not_when_both_wait() {
-    let mut rig = Rig::start(&[ACTIVE, FAST]);
+    let mut rig = OvsSite::start(&[ACTIVE, FAST]);
     rig.wait_flags("ss");
     rig.bond(&BondConfig::lacp(trunk()));
     for combination @ (lines, lacp, time, mode) in COMBINATIONS {
@@ -69,7 +68,7 @@ fn both_agree_when_one_begins_and_not_when_both_wait() {
 }
 
 /// Checks that Open vSwitch has heard what we want, and is what it was told to be.
-fn assert_wishes(rig: &Rig, (lines, lacp, time, mode): Combination) {
+fn assert_wishes(rig: &OvsSite, (lines, lacp, time, mode): Combination) {
     let status = rig.ovs.lacp(BOND).expect("LACP");
     for member in status.members.values() {
         let [active, fast] = [LacpFlag::Activity, LacpFlag::Timeout];

@@ -5,11 +5,10 @@ use tests::frames::Frame;
 use tests::inject::Injector;
 use tests::link;
 use tests::ovs::{BondConfig, BondMode};
+use tests::ovs_site::{BOND, NEGOTIATION, OvsSite, PORTS, trunk};
 use tests::sniff::Sniffer;
 use tests::traffic::wait_ping;
 use tests::wait::SOON;
-
-use crate::rig::{BOND, NEGOTIATION, PORTS, Rig, trunk};
 
 /// Broadcasts of the PC, each of which the VM gets once.
 const BROADCASTS: u64 = 20;
@@ -24,14 +23,14 @@ const ALONE: [&str; 4] = [
 
 #[test]
 fn without_lacp_a_channel_is_static_or_one_member_works_alone() {
-    let mut rig = Rig::start(&["channel-group auto mode on", "link-up delay 0"]);
+    let mut rig = OvsSite::start(&["channel-group auto mode on", "link-up delay 0"]);
     rig.bond(&BondConfig::fixed(BondMode::BalanceSlb, trunk()));
     let channel = rig.wait_flags("PP");
     assert_eq!((&channel["flags"], &channel["protocol"]), (&"SU".into(), &"NONE".into()));
     rig.ovs.wait_bond(BOND, SOON, |bond| bond.enabled() == PORTS).expect("both carry");
     // Such a bond takes broadcasts by its active member alone, which we do not know; a VM that has
     // been asked knows whom to answer.
-    wait_ping(&rig.pc, Rig::vm_address()).expect("the VM answers");
+    wait_ping(&rig.pc, OvsSite::vm_address()).expect("the VM answers");
     rig.assert_answered_once();
     assert_broadcasts_come_once(&rig);
 
@@ -61,7 +60,7 @@ fn without_lacp_a_channel_is_static_or_one_member_works_alone() {
     rig.assert_healthy();
 }
 
-fn assert_one_works_alone(rig: &Rig) {
+fn assert_one_works_alone(rig: &OvsSite) {
     let channel = rig.wait_flags("IH");
     assert_eq!((&channel["flags"], &channel["up"]), (&"SU".into(), &true.into()));
     rig.wait_member(0, "I", "individual, no LACP partner heard");
@@ -72,7 +71,7 @@ fn assert_one_works_alone(rig: &Rig) {
 }
 
 /// Sends broadcasts from the PC, and checks that the VM gets one copy of each.
-fn assert_broadcasts_come_once(rig: &Rig) {
+fn assert_broadcasts_come_once(rig: &OvsSite) {
     let sniffer = Sniffer::start(rig.vm(), "eth0").expect("a sniffer in the VM");
     let source = link::mac(&rig.pc, "eth0").expect("an address");
     let injector = Injector::open(&rig.pc, "eth0").expect("the PC sends");

@@ -3,8 +3,8 @@
 use proto::MacAddr;
 use tests::link;
 use tests::ovs::{BondConfig, MemberConfig};
-
-use crate::rig::{BOND, PORTS, Rig, member, trunk, unix_ns};
+use tests::ovs_site::{BOND, OvsSite, PORTS, trunk};
+use tests::port_channel::{member, unix_ns};
 
 /// System of a partner that should not be there.
 const OTHER_SYSTEM: MacAddr = MacAddr::new([0x02, 0xaa, 0, 0, 0, 0x99]);
@@ -16,14 +16,14 @@ const KEY: u16 = 77;
 const OTHER_KEY: u16 = 78;
 
 /// Says the key of a member.
-fn set_key(rig: &Rig, port: &str, key: u16) {
+fn set_key(rig: &OvsSite, port: &str, key: u16) {
     let config = MemberConfig { key: Some(key), ..MemberConfig::default() };
     rig.ovs.set_member(port, &config).expect("changed");
 }
 
 #[test]
 fn a_member_with_another_partner_stays_out_until_it_is_moved() {
-    let mut rig = Rig::start(&["channel-group auto mode active", "lacp rate fast"]);
+    let mut rig = OvsSite::start(&["channel-group auto mode active", "lacp rate fast"]);
     let mid = rig.site.lab().ns("mid").expect("a namespace");
     for (spare, end) in SPARES.into_iter().zip(["z1", "z2"]) {
         link::cable((rig.ovs.ns(), spare), (mid, end), 1500).expect("a cable to nobody");
@@ -64,7 +64,7 @@ fn a_member_with_another_partner_stays_out_until_it_is_moved() {
 }
 
 /// Checks that the first cable alone is in, on both ends, and the other is kept out for a reason.
-fn assert_out(rig: &Rig, reason: &str) {
+fn assert_out(rig: &OvsSite, reason: &str) {
     rig.wait_member(1, "s", reason);
     rig.wait_flags("Ps");
     rig.wait_carrying(BOND, &["p1"]);

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use tests::ovs::BondConfig;
+use tests::ovs_site::{BOND, OvsSite, PORTS, trunk};
 use tests::patch::{Pass, Way};
 use tests::pinger::Pinger;
-
-use crate::rig::{BOND, PORTS, Rig, member, trunk, unix_ns};
+use tests::port_channel::{member, unix_ns};
 
 /// How long after a cut a member is left: three seconds of silence since the last LACPDU, which
 /// was up to a second before; then the end that hears may have to be told. Of a busy machine.
@@ -41,9 +41,9 @@ const ANSWERS: usize = 50;
 
 #[test]
 fn a_silent_partner_is_left_and_joined_again() {
-    let mut rig = Rig::start(&["channel-group auto mode active", "lacp rate fast"]);
+    let mut rig = OvsSite::start(&["channel-group auto mode active", "lacp rate fast"]);
     rig.bond(&BondConfig::lacp(trunk()));
-    wait_whole(&rig);
+    rig.wait_whole();
     for cut in CUTS {
         println!("{cut:?}");
         assert_left_and_joined(&rig, &cut);
@@ -51,7 +51,7 @@ fn a_silent_partner_is_left_and_joined_again() {
 
     // Quicker than any timeout.
     rig.ovs.restart_vswitchd().expect("it starts again");
-    wait_whole(&rig);
+    rig.wait_whole();
 
     // A crash that lasts.
     rig.ovs.vswitchd().expect("it runs").kill9().expect("killed");
@@ -60,22 +60,14 @@ fn a_silent_partner_is_left_and_joined_again() {
     }
     rig.assert_cut_off();
     rig.ovs.start_vswitchd().expect("it starts");
-    wait_whole(&rig);
+    rig.wait_whole();
     rig.assert_healthy();
 }
 
-/// Waits until both members carry, on both ends.
-fn wait_whole(rig: &Rig) {
-    rig.wait_flags("PP");
-    rig.wait_carrying(BOND, &PORTS);
-    rig.wait_agreed();
-    rig.wait_traffic();
-}
-
-fn assert_left_and_joined(rig: &Rig, cut: &Cut) {
+fn assert_left_and_joined(rig: &OvsSite, cut: &Cut) {
     let Cut { cable, way, reason, gap_max } = *cut;
     let mut ping =
-        Pinger::start(rig.vm(), Rig::pc_address(), rig.site.lab().dir()).expect("answers");
+        Pinger::start(rig.vm(), OvsSite::pc_address(), rig.site.lab().dir()).expect("answers");
     let before = unix_ns();
     rig.cables[cable].set(way, Pass::Nothing);
     let channel = rig.wait_member(cable, "s", reason);
