@@ -14,6 +14,7 @@
 
 pub mod agent;
 pub mod chassis;
+mod clock;
 pub mod control_plane;
 pub mod core;
 pub mod daemon;

@@ -15,8 +15,8 @@ use super::cache::Saved;
 use super::chassis::Chassis;
 use super::control::Control;
 use super::decode;
-use super::report::unix_time_ns;
 use super::uplink::UplinkState;
+use crate::clock::unix_time_ns;
 use crate::core::{View, pinning};
 
 impl<C: Chassis> Control<C> {

@@ -279,7 +279,7 @@ impl<C: Chassis> Control<C> {
     pub(super) fn event(&self, severity: &str, port: &str, kind: &str, message: String) {
         info!(port, kind, "{message}");
         self.say(switch::from_dataplane::Body::Event(switch::Event {
-            unix_time_ns: super::report::unix_time_ns(),
+            unix_time_ns: crate::clock::unix_time_ns(),
             severity: severity.to_owned(),
             port: port.to_owned(),
             kind: kind.to_owned(),

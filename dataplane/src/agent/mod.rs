@@ -18,7 +18,7 @@ mod announce;
 mod apply;
 mod attach;
 mod pins;
-pub(crate) mod report;
+mod report;
 mod report_teaming;
 mod teaming;
 mod uplink;

@@ -9,7 +9,7 @@ use proto::rpc::switch;
 
 use super::chassis::Chassis;
 use super::control::Control;
-use super::report::unix_time_ns;
+use crate::clock::unix_time_ns;
 use crate::core::pinning::{Cause, Repin};
 
 /// Ports that are named one by one when many move at once: the supervisor keeps so many events.

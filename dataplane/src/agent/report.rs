@@ -1,7 +1,6 @@
 //! What a dataplane tells of itself: hello and counters to the supervisor, status to the host.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use policy::acl::RuleCounterId;
 use policy::snapshot::Port;
@@ -12,6 +11,7 @@ use super::attach::{Attachment, DeviceState};
 use super::chassis::Chassis;
 use super::control::Control;
 use super::uplink::{Uplink, UplinkState};
+use crate::clock::unix_time_ns;
 use crate::core::counters::PortTotals;
 
 /// What this build can do, for supervisors that know more.
@@ -230,10 +230,4 @@ impl<C: Chassis> Control<C> {
 fn drops<T>(counts: &[u64; DropReason::COUNT], make: impl Fn(String, u64) -> T) -> Vec<T> {
     let counted = DropReason::ALL.iter().zip(counts).filter(|(_, frames)| **frames > 0);
     counted.map(|(reason, frames)| make(reason.name().to_owned(), *frames)).collect()
-}
-
-/// Wall-clock time; 0 when the clock stands before 1970.
-pub(crate) fn unix_time_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -17,7 +17,7 @@ use tracing::{error, warn};
 
 use super::nic::Nic;
 use super::{Command, NicSettings, Seen, Settings};
-use crate::agent::report::unix_time_ns;
+use crate::clock::unix_time_ns;
 use crate::lacp::{Lacp, PortConfig};
 use crate::neighbor::{self, Identity, Neighbors};
 use crate::notice::Notice;
