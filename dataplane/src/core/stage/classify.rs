@@ -38,28 +38,23 @@ pub(in crate::core) fn vlan<T: Trace>(
 /// service tag: a receiver takes one with VID 0 off and reads what is behind it, which no list saw.
 #[inline(always)]
 fn classify(mode: &VlanMode, key: &FrameKey) -> Result<VlanId, DropReason> {
-    let tag = match (mode, key.tag) {
-        (VlanMode::Access(vlan), None) if !vlan::is_tpid(key.ether_type) => return Ok(*vlan),
-        (VlanMode::Access(_), None) => return Err(DropReason::TagOnAccess),
-        (VlanMode::Trunk { native, allowed }, None) => {
-            return if allowed.contains(*native) {
-                Ok(*native)
-            } else {
-                Err(DropReason::VlanNotAllowed)
-            };
-        }
-        (_, Some(tag)) => tag,
-    };
-    if tag.vid() == VID_RESERVED {
+    // Nearly every frame of a VM, told before anything else is asked.
+    if let (VlanMode::Access(vlan), None) = (mode, key.tag)
+        && !vlan::is_tpid(key.ether_type)
+    {
+        return Ok(*vlan);
+    }
+    let vid = key.tag.map_or(VID_PRIORITY, |tag| tag.vid());
+    if vid == VID_RESERVED {
         return Err(DropReason::VidReserved);
     }
     match mode {
-        VlanMode::Access(_) if tag.vid() != VID_PRIORITY || vlan::is_tpid(key.ether_type) => {
+        VlanMode::Access(_) if vid != VID_PRIORITY || vlan::is_tpid(key.ether_type) => {
             Err(DropReason::TagOnAccess)
         }
         VlanMode::Access(vlan) => Ok(*vlan),
         VlanMode::Trunk { native, allowed } => {
-            let vlan = tag.vlan().unwrap_or(*native);
+            let vlan = key.tag.and_then(|tag| tag.vlan()).unwrap_or(*native);
             if allowed.contains(vlan) { Ok(vlan) } else { Err(DropReason::VlanNotAllowed) }
         }
     }

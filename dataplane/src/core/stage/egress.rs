@@ -16,12 +16,6 @@ pub(super) fn payload_bytes(frame: &Frame<'_>, key: &FrameKey) -> u32 {
     frame.segment_bytes.saturating_sub(u32::from(key.l3_offset))
 }
 
-/// What becomes of the tag of a frame that leaves without one.
-#[inline(always)]
-pub(super) const fn untagged(key: &FrameKey) -> TagEdit {
-    if key.tag.is_some() { TagEdit::Pop } else { TagEdit::Keep }
-}
-
 /// Whether a copy may leave by this port, and how.
 #[inline]
 pub(super) fn check<T: Trace>(

@@ -12,13 +12,20 @@ use proto::frame::{FrameKey, vlan};
 /// What becomes of the frame's tag at a port of this mode.
 #[inline]
 pub(super) fn tag_edit(mode: &VlanMode, key: &FrameKey, vlan: VlanId) -> TagEdit {
-    match (key.tag, leaves_tagged(mode, key, vlan)) {
-        (None, false) => TagEdit::Keep,
-        (None, true) => TagEdit::Push(Tag { tci: vlan.get() }),
-        (Some(_), false) => TagEdit::Pop,
-        (Some(tag), true) if tag.vid() == vlan.get() => TagEdit::Keep,
-        (Some(tag), true) => TagEdit::Rewrite(tag.with_vlan(vlan)),
+    if !leaves_tagged(mode, key, vlan) {
+        return untagged(key);
     }
+    match key.tag {
+        None => TagEdit::Push(Tag { tci: vlan.get() }),
+        Some(tag) if tag.vid() == vlan.get() => TagEdit::Keep,
+        Some(tag) => TagEdit::Rewrite(tag.with_vlan(vlan)),
+    }
+}
+
+/// What becomes of the tag of a frame that leaves without one.
+#[inline(always)]
+pub(super) const fn untagged(key: &FrameKey) -> TagEdit {
+    if key.tag.is_some() { TagEdit::Pop } else { TagEdit::Keep }
 }
 
 /// Whether the frame leaves with a tag.

@@ -14,8 +14,8 @@ use policy::snapshot::{Role, Vlan};
 use proto::frame::{FrameKey, TagEdit};
 use proto::{DropReason, PortId, VlanId};
 
-use super::egress;
 use super::lookup::Local;
+use super::{egress, mark};
 use crate::core::batch::{Frame, Output, Slot, Verdict};
 use crate::core::trace::{Step, Trace};
 use crate::core::way::{Stage, Way};
@@ -34,8 +34,7 @@ pub(in crate::core) fn known<T: Trace>(
     if way.view.is_open(owner, vlan, payload_bytes)
         && way.view.snapshot.vlan(vlan).promiscuous.is_empty()
     {
-        let edit = egress::untagged(key);
-        leave(way, slot, owner, edit);
+        leave(way, slot, owner, mark::untagged(key));
         return Ok(());
     }
     others(way, slot, frame, key, vlan, Local::Known(owner), None)
