@@ -6,7 +6,7 @@
 //! Invariant: a bind that fails leaves nothing behind; every attempt has a descriptor of its own.
 
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -250,23 +250,23 @@ impl SocketBuilder {
     }
 
     fn bind_once(&self, umem: &Umem, leader: Option<&Arc<Shared>>) -> Result<Socket, Error> {
-        let fd = sys::xdp_socket().map_err(|e| match e.raw_os_error() {
-            Some(libc::EPERM) => Error::Permission,
-            Some(libc::EAFNOSUPPORT) => Error::Unsupported { what: "socket(AF_XDP)" },
-            _ => Error::Syscall { call: "socket(AF_XDP)", source: e },
-        })?;
+        let fd = xdp_socket()?;
         if leader.is_none() {
             register(fd.as_fd(), umem)?;
         }
-        let mapped = MappedRings::new(fd.as_fd(), self.rings)?;
-        let tx_budget = set_tx_budget(fd.as_fd(), self.tx_budget.unwrap_or(self.rings.tx));
+        let tx_fd = xdp_socket()?;
+        let mapped = MappedRings::new(fd.as_fd(), tx_fd.as_fd(), self.rings)?;
+        let tx_budget = set_tx_budget(tx_fd.as_fd(), self.tx_budget.unwrap_or(self.rings.tx));
         if let Some(busy_poll) = self.busy_poll {
             enable_busy_poll(fd.as_fd(), busy_poll)?;
+            enable_busy_poll(tx_fd.as_fd(), busy_poll)?;
         }
-        self.bind_fd(fd.as_fd(), leader)?;
+        self.bind_fd(fd.as_fd(), leader.map(|leader| leader.fd.as_fd()))?;
+        self.bind_fd(tx_fd.as_fd(), Some(fd.as_fd()))?;
         let mode = bound_mode(fd.as_fd())?;
         let shared = Arc::new(Shared {
             fd,
+            tx_fd,
             ifindex: self.ifindex,
             queue_id: self.queue_id,
             mode,
@@ -278,7 +278,9 @@ impl SocketBuilder {
         Ok(mapped.into_socket(shared))
     }
 
-    fn bind_fd(&self, fd: BorrowedFd<'_>, leader: Option<&Arc<Shared>>) -> Result<(), Error> {
+    /// Binds a socket to the queue, with the memory that it has or with that of `leader`. A leader on
+    /// the same queue also shares its fill and completion rings.
+    fn bind_fd(&self, fd: BorrowedFd<'_>, leader: Option<BorrowedFd<'_>>) -> Result<(), Error> {
         let flags = match leader {
             Some(_) => uapi::XDP_SHARED_UMEM,
             None => {
@@ -297,7 +299,7 @@ impl SocketBuilder {
             sxdp_ifindex: self.ifindex,
             sxdp_queue_id: self.queue_id,
             // Descriptors are not negative.
-            sxdp_shared_umem_fd: leader.map_or(0, |leader| leader.fd.as_raw_fd() as u32),
+            sxdp_shared_umem_fd: leader.map_or(0, |leader| leader.as_raw_fd() as u32),
         };
         let (ifindex, queue_id) = (self.ifindex, self.queue_id);
         sys::bind(fd, &address).map_err(|e| match e.raw_os_error() {
@@ -313,6 +315,14 @@ impl SocketBuilder {
             _ => Error::Syscall { call: "bind(AF_XDP)", source: e },
         })
     }
+}
+
+fn xdp_socket() -> Result<OwnedFd, Error> {
+    sys::xdp_socket().map_err(|e| match e.raw_os_error() {
+        Some(libc::EPERM) => Error::Permission,
+        Some(libc::EAFNOSUPPORT) => Error::Unsupported { what: "socket(AF_XDP)" },
+        _ => Error::Syscall { call: "socket(AF_XDP)", source: e },
+    })
 }
 
 /// Registers the memory of `umem` with the device the socket will be bound to.
@@ -373,19 +383,21 @@ struct MappedRings {
 }
 
 impl MappedRings {
-    fn new(fd: BorrowedFd<'_>, sizes: RingSizes) -> Result<Self, Error> {
+    /// Makes the rings: that of transmission belongs to `tx_fd`, the others to `fd`.
+    fn new(fd: BorrowedFd<'_>, tx_fd: BorrowedFd<'_>, sizes: RingSizes) -> Result<Self, Error> {
         let rings = [
-            (uapi::XDP_UMEM_FILL_RING, sizes.fill, "setsockopt(XDP_UMEM_FILL_RING)"),
+            (fd, uapi::XDP_UMEM_FILL_RING, sizes.fill, "setsockopt(XDP_UMEM_FILL_RING)"),
             (
+                fd,
                 uapi::XDP_UMEM_COMPLETION_RING,
                 sizes.completion,
                 "setsockopt(XDP_UMEM_COMPLETION_RING)",
             ),
-            (uapi::XDP_RX_RING, sizes.rx, "setsockopt(XDP_RX_RING)"),
-            (uapi::XDP_TX_RING, sizes.tx, "setsockopt(XDP_TX_RING)"),
+            (fd, uapi::XDP_RX_RING, sizes.rx, "setsockopt(XDP_RX_RING)"),
+            (tx_fd, uapi::XDP_TX_RING, sizes.tx, "setsockopt(XDP_TX_RING)"),
         ];
-        for (name, entries, call) in rings {
-            sys::set_option(fd, uapi::SOL_XDP, name, &entries)
+        for (owner, name, entries, call) in rings {
+            sys::set_option(owner, uapi::SOL_XDP, name, &entries)
                 .map_err(|source| Error::Syscall { call, source })?;
         }
         let (offsets, len) =
@@ -402,7 +414,7 @@ impl MappedRings {
         let completion =
             map_ring(fd, sizes.completion, offsets.cr, uapi::XDP_UMEM_PGOFF_COMPLETION_RING)?;
         let rx = map_ring(fd, sizes.rx, offsets.rx, uapi::XDP_PGOFF_RX_RING)?;
-        let tx = map_ring(fd, sizes.tx, offsets.tx, uapi::XDP_PGOFF_TX_RING)?;
+        let tx = map_ring(tx_fd, sizes.tx, offsets.tx, uapi::XDP_PGOFF_TX_RING)?;
         // SAFETY: `map_ring` gives parts that lie in a mapping they own, with as many slots as the
         // kernel made. Any bits are a value of a slot. The kernel keeps the protocol of the
         // indexes, and each ring of the socket can be made and is mapped only once, here.

@@ -61,7 +61,13 @@ pub struct Statistics {
 /// What the socket and its rings have in common. Dropping the last one closes the socket.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// Receives, and is what one sleeps on.
     pub(crate) fd: OwnedFd,
+    /// Transmits, on the same queue and by the same completion ring. It is a socket of its own
+    /// because the kernel tells whoever sleeps on a socket of each frame that left it
+    /// (`sock_def_write_space` of `net/core/sock.c`, once per skb), also those who only wait for
+    /// something to receive; on this one nobody sleeps.
+    pub(crate) tx_fd: OwnedFd,
     pub(crate) ifindex: u32,
     pub(crate) queue_id: u32,
     pub(crate) mode: Mode,
@@ -85,7 +91,7 @@ pub(crate) enum Kick {
 
 impl Shared {
     pub(crate) fn kick_send(&self) -> Result<Kick, Error> {
-        let Err(e) = sys::kick_send(self.fd.as_fd()) else { return Ok(Kick::Done) };
+        let Err(e) = sys::kick_send(self.tx_fd.as_fd()) else { return Ok(Kick::Done) };
         match e.raw_os_error() {
             // EAGAIN: the budget is used up, or the queue or the completion ring is full. EBUSY: a
             // frame was dropped by the device's queue, its chunk completed.
@@ -186,15 +192,19 @@ impl Control {
     ///
     /// [`Error::Syscall`].
     pub fn statistics(&self) -> Result<Statistics, Error> {
-        let (raw, _) = sys::get_option::<xdp_statistics>(self.as_fd(), SOL_XDP, XDP_STATISTICS)
-            .map_err(|source| Error::Syscall { call: "getsockopt(XDP_STATISTICS)", source })?;
+        let of = |fd: BorrowedFd<'_>| {
+            sys::get_option::<xdp_statistics>(fd, SOL_XDP, XDP_STATISTICS)
+                .map(|(raw, _)| raw)
+                .map_err(|source| Error::Syscall { call: "getsockopt(XDP_STATISTICS)", source })
+        };
+        let (rx, tx) = (of(self.shared.fd.as_fd())?, of(self.shared.tx_fd.as_fd())?);
         Ok(Statistics {
-            rx_dropped: raw.rx_dropped,
-            rx_invalid_descs: raw.rx_invalid_descs,
-            tx_invalid_descs: raw.tx_invalid_descs,
-            rx_ring_full: raw.rx_ring_full,
-            rx_fill_ring_empty_descs: raw.rx_fill_ring_empty_descs,
-            tx_ring_empty_descs: raw.tx_ring_empty_descs,
+            rx_dropped: rx.rx_dropped,
+            rx_invalid_descs: rx.rx_invalid_descs,
+            tx_invalid_descs: tx.tx_invalid_descs,
+            rx_ring_full: rx.rx_ring_full,
+            rx_fill_ring_empty_descs: rx.rx_fill_ring_empty_descs,
+            tx_ring_empty_descs: tx.tx_ring_empty_descs,
         })
     }
 

@@ -3,7 +3,7 @@
 //! What a veth cannot show: zero-copy mode, and a driver that sleeps until it is woken.
 
 use std::collections::HashSet;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -218,6 +218,22 @@ fn wait_ends_when_a_frame_arrives() {
         assert_eq!(afxdp::wait(&sockets, DEADLINE).expect("poll"), 1);
         assert!(started.elapsed() < DEADLINE);
         assert_eq!((left.socket.rx.available(), right.socket.rx.available()), (0, 1));
+    });
+}
+
+#[test]
+fn who_sleeps_on_a_socket_does_not_hear_of_what_it_sends() {
+    let lab = Lab::new();
+    lab.veth("sw", "pc", 1, 1500);
+    lab.run(|| {
+        let umem = umem(&region());
+        let mut socket =
+            SocketBuilder::new(ifindex("sw"), 0).rings(RINGS).bind(&umem).expect("bind");
+        assert_eq!(socket.tx.free(), RINGS.tx, "there is room to send");
+        let mut polled = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+        // SAFETY: the pointer is to one live structure.
+        let ready = unsafe { libc::poll(&raw mut polled, 1, 0) };
+        assert_eq!((ready, polled.revents), (0, 0), "what sends is another descriptor");
     });
 }
 
