@@ -281,6 +281,8 @@ impl Queue {
         if available == 0 || burst.is_full() {
             return;
         }
+        // Where the chunks go that will replace those of the burst.
+        self.socket.fill.prefetch(available.min(BURST_MAX as u32));
         let chunk_mask = pool.memory().chunk_size_bytes() as u64 - 1;
         let mut partial: Option<Frame> = None;
         let mut left = available;
@@ -289,29 +291,29 @@ impl Queue {
             let Some(desc) = descriptors.next() else { break };
             left -= 1;
             let chunk = ledger.take_back(pool, desc.addr);
-            let first = partial.is_none() && !self.skipping;
             let (offset, len) = ((desc.addr & chunk_mask) as usize, desc.len as usize);
-            if !self.skipping {
-                partial = match (partial.take(), chunk) {
-                    (None, Some(chunk)) if first => chunk.into_frame(offset, len),
-                    (Some(mut frame), Some(chunk)) => {
-                        frame.append_chunk(chunk, offset, len).then_some(frame)
-                    }
-                    _ => None,
-                };
-                if partial.is_none() {
-                    dropped.add(DropReason::Malformed);
-                    self.skipping = true;
+            let frame = match (partial.take(), chunk) {
+                _ if self.skipping => None,
+                (None, Some(chunk)) => chunk.into_frame(offset, len),
+                (Some(mut frame), Some(chunk)) => {
+                    frame.append_chunk(chunk, offset, len).then_some(frame)
                 }
+                (_, None) => None,
+            };
+            if frame.is_none() && !self.skipping {
+                dropped.add(DropReason::Malformed);
+                self.skipping = true;
             }
             if desc.is_continued() {
+                partial = frame;
                 continue;
             }
             self.skipping = false;
-            if let Some(frame) = partial.take()
-                && burst.push(frame).is_err()
-            {
-                dropped.add(DropReason::NoMemory);
+            if let Some(frame) = frame {
+                frame.prefetch_head();
+                if burst.push(frame).is_err() {
+                    dropped.add(DropReason::NoMemory);
+                }
             }
         }
         drop(descriptors);

@@ -24,6 +24,10 @@ use crate::uapi::XDP_RING_NEED_WAKEUP;
 /// known devices has more descriptors.
 pub(crate) const ENTRIES_MAX: u32 = 1 << 20;
 
+/// Length of a cache line on x86-64, in bytes.
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE_BYTES: usize = 64;
+
 /// Where a ring is in memory, and what keeps it there.
 pub(crate) struct Parts<T> {
     pub(crate) producer: NonNull<AtomicU32>,
@@ -175,6 +179,21 @@ impl<T: Copy> Producer<T> {
     #[inline]
     pub(crate) fn outstanding(&mut self) -> u32 {
         self.entries() - self.free()
+    }
+
+    /// Asks for the cache lines of the next `count` slots, to write them.
+    #[inline]
+    pub(crate) fn prefetch(&self, count: u32) {
+        #[cfg(target_arch = "x86_64")]
+        for ahead in (0..count).step_by((CACHE_LINE_BYTES / size_of::<T>()).max(1)) {
+            use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            let slot = self.0.slot(self.0.local.wrapping_add(ahead));
+            // SAFETY: a prefetch is a hint: it changes nothing that can be observed, and the slot
+            // lies in the ring besides.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(slot.cast::<i8>()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = count;
     }
 
     /// Whether the consumer sleeps and waits for a system call.

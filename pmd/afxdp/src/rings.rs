@@ -53,6 +53,13 @@ impl FillRing {
         self.ring.produce(chunks)
     }
 
+    /// Asks for the cache lines of the next `count` entries. The kernel's side of the ring is on
+    /// another core: to produce into lines that are still there waits for each in turn.
+    #[inline]
+    pub fn prefetch(&self, count: u32) {
+        self.ring.prefetch(count);
+    }
+
     /// Whether the driver sleeps until it is woken because it found no chunks.
     #[must_use]
     #[inline]

@@ -121,6 +121,16 @@ impl Frame {
         self.segment(self.chain.head, self.head_link())
     }
 
+    /// Tells the processor that the headers will be read soon. A device or another core wrote them, so
+    /// to wait for the first line of each frame in its turn costs more than to have all of a burst
+    /// fetched at once.
+    #[inline]
+    pub fn prefetch_head(&self) {
+        self.pool.memory().region.prefetch(
+            self.pool.memory().start_of(self.chain.head) + usize::from(self.chain.offset),
+        );
+    }
+
     /// The first segment, writable.
     #[must_use]
     #[inline]
