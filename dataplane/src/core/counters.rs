@@ -100,13 +100,6 @@ impl Traffic {
         self.bytes.add(burst.bytes);
     }
 
-    /// Adds bytes of frames that were counted without their length: a driver reports those of a
-    /// whole burst.
-    #[inline]
-    pub fn add_bytes(&self, bytes: u64) {
-        self.bytes.add(bytes);
-    }
-
     fn read(&self) -> TrafficTotals {
         TrafficTotals {
             unicast: self.unicast.get(),
@@ -195,6 +188,19 @@ pub struct TrafficTotals {
 }
 
 impl TrafficTotals {
+    /// Frames of these kinds, with so many bytes in all.
+    #[must_use]
+    #[inline]
+    pub fn of(casts: impl Iterator<Item = Cast>, bytes: u64) -> Self {
+        let mut totals = Self { bytes, ..Self::default() };
+        for cast in casts {
+            totals.unicast += u64::from(cast == Cast::Unicast);
+            totals.multicast += u64::from(cast == Cast::Multicast);
+            totals.broadcast += u64::from(cast == Cast::Broadcast);
+        }
+        totals
+    }
+
     /// Frames of all kinds.
     #[must_use]
     pub const fn frames(&self) -> u64 {

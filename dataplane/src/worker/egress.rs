@@ -10,7 +10,7 @@ use proto::{DropReason, PortId};
 
 use super::exchange::Exchange;
 use super::ports::{Entry, Ports};
-use crate::core::counters::Cast;
+use crate::core::counters::{Cast, TrafficTotals};
 use crate::core::{Batch, Counters, Output};
 
 /// Ports with something staged; each once.
@@ -32,26 +32,30 @@ impl Egress {
     ) {
         let mut outputs = batch.outputs();
         for (index, frame) in received.drain().enumerate() {
-            let copies = outputs.iter().take_while(|o| o.frame.index() == index).count();
-            let (mine, rest) = outputs.split_at(copies);
-            outputs = rest;
-            let Some((last, others)) = mine.split_last() else { continue };
-            let cast = batch.cast(last.frame);
-            for output in others {
-                match frame.try_copy(pool) {
-                    Some(copy) => {
-                        self.send(copy, cast, *output, ports, pool, exchange, counters);
-                    }
-                    None => counters.port(output.port).tx_drop(DropReason::NoMemory),
-                }
+            // No output is left: neither has any of the frames that follow.
+            let Some((first, mut rest)) = outputs.split_first() else { break };
+            if first.frame.index() != index {
+                continue;
             }
-            self.send(frame, cast, *last, ports, pool, exchange, counters);
+            let cast = batch.cast(first.frame);
+            let mut last = *first;
+            while let Some((next, after)) = rest.split_first()
+                && next.frame.index() == index
+            {
+                match frame.try_copy(pool) {
+                    Some(copy) => self.send(copy, cast, last, ports, pool, exchange, counters),
+                    None => counters.port(last.port).tx_drop(DropReason::NoMemory),
+                }
+                (last, rest) = (*next, after);
+            }
+            outputs = rest;
+            self.send(frame, cast, last, ports, pool, exchange, counters);
         }
     }
 
     /// Edits one copy and stages it, here or at the worker that owns its port.
     #[expect(clippy::too_many_arguments, reason = "the parts of a worker, borrowed apart")]
-    #[inline]
+    #[inline(always)]
     fn send(
         &mut self,
         mut frame: Frame,
@@ -62,19 +66,17 @@ impl Egress {
         exchange: &Exchange,
         counters: &Counters,
     ) {
-        if !edit(&mut frame, output.edit) {
-            counters.port(output.port).tx_drop(DropReason::NoMemory);
-            return;
-        }
-        if exchange.workers() == 1 || ports.get_mut(output.port).is_some() {
-            self.stage(frame, cast, output.port, ports, pool, counters);
-        } else if exchange.send(output.port, frame.into_detached()).is_err() {
-            counters.port(output.port).tx_drop(DropReason::TxQueueFull);
+        let id = output.port;
+        if output.edit != TagEdit::Keep && !edit(&mut frame, output.edit) {
+            counters.port(id).tx_drop(DropReason::NoMemory);
+        } else if let Some(entry) = ports.get_mut(id) {
+            self.stage_at(entry, frame, cast, pool, counters);
+        } else {
+            hand_over(id, frame, exchange, counters);
         }
     }
 
-    /// Puts a frame that is as it shall leave into its port's burst, completed as far as the port
-    /// needs it.
+    /// Puts a frame that is as it shall leave into its port's burst.
     pub(super) fn stage(
         &mut self,
         frame: Frame,
@@ -84,25 +86,27 @@ impl Egress {
         pool: &Pool,
         counters: &Counters,
     ) {
-        let Some(entry) = ports.get_mut(id) else {
-            counters.port(id).tx_drop(DropReason::PortDown);
-            return;
-        };
+        match ports.get_mut(id) {
+            Some(entry) => self.stage_at(entry, frame, cast, pool, counters),
+            None => counters.port(id).tx_drop(DropReason::PortDown),
+        }
+    }
+
+    #[inline(always)]
+    fn stage_at(
+        &mut self,
+        entry: &mut Entry,
+        frame: Frame,
+        cast: Cast,
+        pool: &Pool,
+        counters: &Counters,
+    ) {
         if entry.staged.is_empty() {
-            self.touched.push(id);
+            self.touched.push(entry.id);
         }
         match entry.capabilities.admit(&frame) {
             Ok(()) => push(entry, frame, cast, pool, counters),
-            Err(DropReason::OffloadUnsupported) => {
-                let capabilities = entry.capabilities;
-                let completed = complete(frame, &capabilities, pool, |part| {
-                    push(entry, part, cast, pool, counters);
-                });
-                if let Err(reason) = completed {
-                    counters.port(id).tx_drop(reason);
-                }
-            }
-            Err(reason) => counters.port(id).tx_drop(reason),
+            Err(reason) => push_completed(entry, frame, reason, cast, pool, counters),
         }
     }
 
@@ -126,7 +130,18 @@ impl Egress {
     }
 }
 
+/// Gives a frame to the worker that owns its port.
+#[inline(never)]
+fn hand_over(id: PortId, frame: Frame, exchange: &Exchange, counters: &Counters) {
+    if exchange.workers() == 1 {
+        counters.port(id).tx_drop(DropReason::PortDown);
+    } else if exchange.send(id, frame.into_detached()).is_err() {
+        counters.port(id).tx_drop(DropReason::TxQueueFull);
+    }
+}
+
 /// Adds a frame to the port's burst, after transmitting it when it is full.
+#[inline(always)]
 fn push(entry: &mut Entry, frame: Frame, cast: Cast, pool: &Pool, counters: &Counters) {
     if entry.staged.is_full() {
         transmit(entry, pool, counters);
@@ -140,8 +155,31 @@ fn push(entry: &mut Entry, frame: Frame, cast: Cast, pool: &Pool, counters: &Cou
     }
 }
 
+/// Adds what becomes of a frame that the port cannot transmit as it is, for this reason.
+#[inline(never)]
+fn push_completed(
+    entry: &mut Entry,
+    frame: Frame,
+    reason: DropReason,
+    cast: Cast,
+    pool: &Pool,
+    counters: &Counters,
+) {
+    let capabilities = entry.capabilities;
+    let completed = match reason {
+        DropReason::OffloadUnsupported => complete(frame, &capabilities, pool, |part| {
+            push(entry, part, cast, pool, counters);
+        }),
+        other => Err(other),
+    };
+    if let Err(reason) = completed {
+        counters.port(entry.id).tx_drop(reason);
+    }
+}
+
 /// Transmits a port's burst and counts. A port drops from the end of a burst when its ring is full,
 /// so the first ones count as sent.
+#[inline(never)]
 fn transmit(entry: &mut Entry, pool: &Pool, counters: &Counters) {
     let staged = entry.staged.len();
     if staged == 0 {
@@ -149,10 +187,8 @@ fn transmit(entry: &mut Entry, pool: &Pool, counters: &Counters) {
     }
     let report = entry.port.tx(pool, &mut entry.staged);
     let port = counters.port(entry.id);
-    for cast in entry.staged_casts.iter().take(report.sent_frames as usize) {
-        port.tx.count(*cast, 0);
-    }
-    port.tx.add_bytes(report.sent_bytes);
+    let casts = entry.staged_casts.iter().take(report.sent_frames as usize);
+    port.tx.add(TrafficTotals::of(casts.copied(), report.sent_bytes));
     for (reason, frames) in report.dropped.iter() {
         for _ in 0..frames {
             port.tx_drop(reason);
@@ -163,9 +199,6 @@ fn transmit(entry: &mut Entry, pool: &Pool, counters: &Counters) {
 /// Edits the outer tag. False: the frame has no room for it.
 #[inline]
 fn edit(frame: &mut Frame, edit: TagEdit) -> bool {
-    if edit == TagEdit::Keep {
-        return true;
-    }
     let Some(_) = frame.push_front(proto::frame::edit::HEADROOM) else { return false };
     let Some(start) = edit.apply(frame.head_mut()) else { return false };
     let shifted = frame.offload().shifted(edit.len_delta());
