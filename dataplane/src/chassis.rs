@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use core_affinity::CoreId;
 use crossbeam::channel::{Sender, bounded};
 use pmd::budget::MemoryBudget;
 use pmd::memory::ChunkSize;
@@ -50,8 +51,6 @@ pub struct Size {
     pub afxdp_queues: u32,
     /// TAP queues that the packet memory has room for.
     pub tap_queues: u32,
-    /// Pin each worker to a core of its own, the last ones first.
-    pub pin_workers: bool,
 }
 
 /// Why the machinery does not start.
@@ -117,12 +116,15 @@ struct KernelDrops {
 }
 
 impl Chassis {
-    /// Maps the packet memory and starts the workers. They tell what happens on the channel that
-    /// is returned.
+    /// Maps the packet memory and starts the workers, each pinned to its one of `cores` as far as
+    /// there are any. They tell what happens on the channel that is returned.
     ///
     /// # Errors
     /// The system lacks memory, descriptors or threads.
-    pub fn start(size: Size) -> Result<(Self, crossbeam::channel::Receiver<Notice>), StartError> {
+    pub fn start(
+        size: Size,
+        cores: &[CoreId],
+    ) -> Result<(Self, crossbeam::channel::Receiver<Notice>), StartError> {
         let budget = MemoryBudget {
             chunk_size: ChunkSize::Bytes4096,
             workers: u32::try_from(size.workers).unwrap_or(u32::MAX),
@@ -138,7 +140,6 @@ impl Chassis {
         let mut publisher = Publisher::new(Arc::clone(&view));
         let (notices, told) = bounded(NOTICES_MAX);
         let clock = Instant::now();
-        let cores = core_affinity::get_core_ids().unwrap_or_default();
         let mut hands = Vec::new();
         for number in 0..exchange.workers() {
             let (commands, orders) = bounded(COMMANDS_MAX);
@@ -153,7 +154,7 @@ impl Chassis {
                 counters: Arc::clone(&counters),
                 clock,
             };
-            let core = cores.iter().rev().nth(number).copied().filter(|_| size.pin_workers);
+            let core = cores.get(number).copied();
             let name = format!("weft-worker-{number}");
             let thread = std::thread::Builder::new().name(name).spawn(move || work(setup, core))?;
             hands.push(Hand { commands, counters, thread: Some(thread) });
@@ -412,7 +413,7 @@ impl Drop for Chassis {
     }
 }
 
-fn work(setup: Setup, core: Option<core_affinity::CoreId>) {
+fn work(setup: Setup, core: Option<CoreId>) {
     let number = setup.number;
     if let Some(core) = core
         && !core_affinity::set_for_current(core)

@@ -12,9 +12,9 @@ use crate::agent::cache::CacheError;
 use crate::agent::local::{Socket, SocketError};
 use crate::agent::{self, Cache, Control, Event, Settings};
 use crate::chassis::{Chassis, Size, StartError};
-use crate::links;
 use crate::notice::Notice;
 use crate::worker::WORKERS_MAX;
+use crate::{cores, links};
 
 /// Events that may wait for the control thread: a burst of attaches and link changes.
 const EVENTS_MAX: usize = 4096;
@@ -43,7 +43,8 @@ pub struct Options {
     /// Worker threads.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=WORKERS_MAX as i64))]
     pub workers: u8,
-    /// Pin each worker to a core of its own, beginning with the last core.
+    /// Pin each worker to a core of its own, beginning with the last core, and keep the daemon's other
+    /// threads off these cores.
     #[arg(long)]
     pub pin_workers: bool,
     /// Entries of each AF_XDP ring, a power of two.
@@ -90,6 +91,9 @@ pub fn run(options: Options) -> Result<(), DaemonError> {
     let descriptors = admission::raise_descriptor_limit()?;
     let cache = Cache::open(&options.state_dir)?;
     let host = cache.identity(options.host_uuid)?;
+    // Before any thread is started: each inherits where this one may run.
+    let workers = usize::from(options.workers);
+    let cores = if options.pin_workers { cores::divide(workers) } else { Vec::new() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("weft-io")
@@ -99,13 +103,12 @@ pub fn run(options: Options) -> Result<(), DaemonError> {
     // Its file goes with the value, so also when what follows fails.
     let socket = runtime.block_on(async { agent::local::bind(&options.socket) })?;
     let size = Size {
-        workers: usize::from(options.workers),
+        workers,
         ring_len: options.ring_len,
         afxdp_queues: options.afxdp_queues,
         tap_queues: options.tap_queues,
-        pin_workers: options.pin_workers,
     };
-    let (chassis, notices) = Chassis::start(size)?;
+    let (chassis, notices) = Chassis::start(size, &cores)?;
     let settings = Settings {
         name: options.name.unwrap_or_else(host_name),
         uplinks: options.uplinks,

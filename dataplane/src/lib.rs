@@ -17,6 +17,7 @@ pub mod chassis;
 mod clock;
 pub mod control_plane;
 pub mod core;
+mod cores;
 pub mod daemon;
 pub mod lacp;
 pub mod links;

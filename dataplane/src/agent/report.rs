@@ -75,9 +75,11 @@ impl<C: Chassis> Control<C> {
             mac: mac.to_string(),
             port: self.port_name(port),
         });
+        let attached = self.attached();
+        let port = |port: &Port| self.port_counters(port, attached.get(&port.id).copied());
         switch::Counters {
             unix_time_ns: unix_time_ns(),
-            ports: self.snapshot.ports().map(|port| self.port_counters(port)).collect(),
+            ports: self.snapshot.ports().map(port).collect(),
             rules: rules.collect(),
             macs: macs.collect(),
             attachments: self.plugged(),
@@ -96,9 +98,14 @@ impl<C: Chassis> Control<C> {
         self.chassis.rule_matches(counter).saturating_sub(base)
     }
 
-    fn port_counters(&self, port: &Port) -> switch::PortCounters {
+    /// What is plugged in, by slot: with a thousand ports nobody looks for each in a list.
+    fn attached(&self) -> BTreeMap<PortId, &Attachment> {
+        self.attachments.values().map(|attachment| (attachment.slot, attachment)).collect()
+    }
+
+    fn port_counters(&self, port: &Port, attachment: Option<&Attachment>) -> switch::PortCounters {
         let totals = self.chassis.totals(port.id);
-        let (link_up, state_reason) = self.link_state(port.id);
+        let (link_up, state_reason) = self.link_state(port.id, attachment);
         switch::PortCounters {
             name: port.name.to_string(),
             link_up: link_up && port.admin_up,
@@ -130,9 +137,10 @@ impl<C: Chassis> Control<C> {
         self.team.pinned_member(slot).map(|uplink| self.port_name(uplink)).unwrap_or_default()
     }
 
-    /// Whether the device of a slot passes frames, and why not.
-    pub(super) fn link_state(&self, slot: PortId) -> (bool, String) {
-        if let Some(attachment) = self.attachments.values().find(|a| a.slot == slot) {
+    /// Whether the device of a slot passes frames, and why not. The slot is that of `attachment`, or of
+    /// an uplink.
+    fn link_state(&self, slot: PortId, attachment: Option<&Attachment>) -> (bool, String) {
+        if let Some(attachment) = attachment {
             return match &attachment.device {
                 DeviceState::Open { .. } => (true, String::new()),
                 DeviceState::Closed { reason, .. } | DeviceState::ErrDisabled { reason } => {
@@ -140,6 +148,11 @@ impl<C: Chassis> Control<C> {
                 }
             };
         }
+        self.uplink_state(slot)
+    }
+
+    /// Whether the NIC of an uplink's slot passes frames, and why not.
+    pub(super) fn uplink_state(&self, slot: PortId) -> (bool, String) {
         match self.uplinks.values().find(|u| u.slot() == Some(slot)) {
             Some(Uplink { state: UplinkState::Closed { reason, .. }, .. }) => {
                 (false, reason.clone())
@@ -177,7 +190,7 @@ impl<C: Chassis> Control<C> {
         };
         let mut slots: BTreeMap<PortId, Option<&Attachment>> =
             self.snapshot.ports().map(|p| (p.id, None)).collect();
-        slots.extend(self.attachments.values().map(|a| (a.slot, Some(a))));
+        slots.extend(self.attached().into_iter().map(|(slot, a)| (slot, Some(a))));
         for (slot, attachment) in slots {
             let totals = self.chassis.totals(slot);
             reply.rx_frames += totals.rx.frames();
@@ -197,7 +210,7 @@ impl<C: Chassis> Control<C> {
         attachment: Option<&Attachment>,
         totals: &PortTotals,
     ) -> local::PortStatus {
-        let (link_up, reason) = self.link_state(slot);
+        let (link_up, reason) = self.link_state(slot, attachment);
         let saved = attachment.map(|a| &a.saved);
         let uplink = self.uplinks.values().find(|u| u.slot() == Some(slot));
         let kind = match (attachment.map(|a| &a.device), uplink.map(|u| &u.state)) {

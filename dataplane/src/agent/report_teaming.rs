@@ -70,7 +70,7 @@ impl<C: Chassis> Control<C> {
         let uplink = self.uplinks.get(&of.nic);
         let changed_unix_ns = uplink.map_or(0, |uplink| uplink.changed_unix_ns);
         let spoken = seen.port(of.nic).filter(|_| channel.mode.is_lacp());
-        let (is_up, why_down) = self.link_state(port.id);
+        let (is_up, why_down) = self.uplink_state(port.id);
         let (flag, reason, since_unix_ns) = if !port.admin_up {
             (Flag::Down, "administratively down".to_owned(), changed_unix_ns)
         } else if !is_up {
