@@ -163,7 +163,7 @@ impl TapPort {
     /// Makes sure that the longest frame finds room. False: the memory has too few chunks now.
     fn prepare(&mut self, pool: &Pool) -> bool {
         while self.ready.len() < self.read_chunks {
-            let Some(address) = pool.alloc().and_then(|chunk| self.ledger.lend(chunk)) else {
+            let Some(address) = self.ledger.lend(pool) else {
                 return false;
             };
             self.ready.push(address);
@@ -363,7 +363,7 @@ impl Port for TapPort {
         self.check_gone()?;
         // A thousand sleeping TAPs with the chunks of a super-frame each would be 70 MiB.
         for address in self.ready.drain(..) {
-            drop(self.ledger.take_back(pool, address));
+            self.ledger.take_home(pool, address);
         }
         // The descriptor is level-triggered: a frame that came meanwhile makes it readable.
         Ok(true)

@@ -219,7 +219,7 @@ impl XskPort {
                 continue;
             }
             for address in queue.socket.completion.drain(available) {
-                drop(self.ledger.take_back(pool, address));
+                self.ledger.take_home(pool, address);
             }
         }
     }
@@ -330,7 +330,7 @@ impl Queue {
     fn refill(&mut self, ledger: &mut Ledger, pool: &Pool) -> Result<(), afxdp::Error> {
         let fill = &mut self.socket.fill;
         if fill.free() >= REFILL_MIN {
-            fill.produce(std::iter::from_fn(|| ledger.lend(pool.alloc()?)));
+            fill.produce(std::iter::from_fn(|| ledger.lend(pool)));
         }
         if fill.needs_wakeup() { fill.wake() } else { Ok(()) }
     }

@@ -324,6 +324,18 @@ impl Frame {
         Lending { next: (chain.head, head), left: chain.segments, pool, ledger }
     }
 
+    /// Gives the chunk of a frame that stands in one up to the ledger of this number; address and length
+    /// of its data.
+    #[inline]
+    pub(super) fn lend_only_chunk_to(self, ledger: u64) -> (u64, u32) {
+        debug_assert_eq!(self.chain.segments, 1);
+        let (pool, chain) = self.into_parts();
+        let memory = pool.memory();
+        memory.links.mark_lent(chain.head, ledger);
+        let address = memory.start_of(chain.head) as u64 + u64::from(chain.offset);
+        (address, u32::from(chain.head_len))
+    }
+
     /// Takes the frame apart without freeing its chunks.
     #[inline]
     fn into_parts(self) -> (Pool, Chain) {

@@ -42,19 +42,18 @@ impl Ledger {
         self.lent
     }
 
-    /// Lends a chunk to the device and returns its address. `None`, and the chunk goes home, when
-    /// it is of another memory.
+    /// Lends a free chunk to the device, to be written, and returns its address. `None` when the pool
+    /// has none left, or is of another memory.
     #[must_use]
     #[inline]
-    pub fn lend(&mut self, chunk: Chunk) -> Option<u64> {
-        if !chunk.is_on(&self.memory) {
+    pub fn lend(&mut self, pool: &Pool) -> Option<u64> {
+        if !pool.is_on(&self.memory) {
             return None;
         }
-        let address = chunk.address();
-        let (_, index) = chunk.into_parts();
+        let index = pool.take()?;
         self.memory.links.mark_lent(index, self.id);
         self.lent += 1;
-        Some(address)
+        Some(self.memory.start_of(index) as u64)
     }
 
     /// Lends a frame's chunks to the device, for transmission. `descriptor` is called with address
@@ -72,6 +71,11 @@ impl Ledger {
             return Err(frame);
         }
         self.lent += frame.segment_count();
+        if frame.segment_count() == 1 {
+            let (address, len) = frame.lend_only_chunk_to(self.id);
+            descriptor(address, len);
+            return Ok(());
+        }
         for (address, len) in frame.lend_to(self.id) {
             descriptor(address, len);
         }
@@ -83,6 +87,19 @@ impl Ledger {
     #[must_use]
     #[inline]
     pub fn take_back(&mut self, pool: &Pool, address: u64) -> Option<Chunk> {
+        let index = self.end_loan(pool, address)?;
+        Some(Chunk::new(pool.clone(), index))
+    }
+
+    /// Takes a chunk back whose content nobody needs any more, and frees it. False: nothing was taken
+    /// back, for the reasons of [`Ledger::take_back`].
+    #[inline]
+    pub fn take_home(&mut self, pool: &Pool, address: u64) -> bool {
+        self.end_loan(pool, address).map(|index| pool.put(index)).is_some()
+    }
+
+    #[inline]
+    fn end_loan(&mut self, pool: &Pool, address: u64) -> Option<u32> {
         if !pool.is_on(&self.memory) {
             return None;
         }
@@ -91,7 +108,7 @@ impl Ledger {
             return None;
         }
         self.lent -= 1;
-        Some(Chunk::new(pool.clone(), index))
+        Some(index)
     }
 
     /// Takes everything back into the depot, however it was lent; returns how many chunks that

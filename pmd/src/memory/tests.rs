@@ -95,7 +95,7 @@ fn chunks_of_another_memory_are_refused() {
     let (pool, foreign) = (Pool::new(&ours), Pool::new(&theirs));
     let mut frame = Frame::new(&pool).expect("a chunk");
     assert!(!frame.append_chunk(foreign.alloc().expect("a chunk"), 0, 1));
-    assert!(Ledger::new(&ours).lend(foreign.alloc().expect("a chunk")).is_none());
+    assert!(Ledger::new(&ours).lend(&foreign).is_none());
     let back = frame.into_detached().adopt(&foreign).expect_err("foreign pool");
     drop(back);
     assert_eq!((ours.free_count(), theirs.free_count()), (4, 4));
@@ -106,7 +106,7 @@ fn a_ledger_gives_back_each_chunk_once_and_all_at_the_end() {
     let memory = memory(8);
     let pool = Pool::new(&memory);
     let (mut ledger, mut other) = (Ledger::new(&memory), Ledger::new(&memory));
-    let address = ledger.lend(pool.alloc().expect("a chunk")).expect("own memory");
+    let address = ledger.lend(&pool).expect("own memory");
     assert_eq!((ledger.lent_count(), memory.free_count()), (1, 7));
     assert!(other.take_back(&pool, address).is_none(), "lent by another ledger");
     assert!(ledger.take_back(&pool, address ^ 4096).is_none(), "never lent");
@@ -114,6 +114,21 @@ fn a_ledger_gives_back_each_chunk_once_and_all_at_the_end() {
     let chunk = ledger.take_back(&pool, address + 300).expect("lent");
     assert!(ledger.take_back(&pool, address).is_none(), "taken back already");
     drop(chunk);
+    let address = ledger.lend(&pool).expect("own memory");
+    assert!(!other.take_home(&pool, address) && !ledger.take_home(&pool, u64::MAX));
+    assert!(ledger.take_home(&pool, address));
+    assert!(!ledger.take_home(&pool, address), "at home already");
+    assert_eq!((ledger.lent_count(), memory.free_count()), (0, 8));
+    let short = Frame::from_slice(&pool, &bytes(60, 1)).expect("a chunk");
+    let mut lent = None;
+    ledger.lend_frame(short, |address, len| lent = Some((address, len))).expect("own memory");
+    let (address, len) = lent.expect("one descriptor");
+    assert_eq!((address % 4096, len), (u64::from(memory.headroom_bytes()), 60));
+    let back = ledger.take_back(&pool, address).expect("lent");
+    assert_eq!(
+        back.into_frame(usize::from(memory.headroom_bytes()), 60).expect("in the chunk").head(),
+        bytes(60, 1)
+    );
     let frame = Frame::from_slice(&pool, &bytes(9000, 3)).expect("three chunks");
     let mut descriptors = Vec::new();
     ledger.lend_frame(frame, |address, len| descriptors.push((address, len))).expect("own memory");
