@@ -98,4 +98,4 @@ pub fn reserve(view: &View, state: &State, batch: &mut Batch) {
 
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod tests;
+pub(crate) mod tests;

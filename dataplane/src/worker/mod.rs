@@ -387,3 +387,7 @@ fn count_port_drops(state: &State, id: PortId, dropped: &pmd::DropTally) {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;

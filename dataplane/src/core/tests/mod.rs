@@ -5,7 +5,7 @@ mod channel;
 mod evasion;
 mod flow;
 mod generate;
-pub(super) mod lab;
+pub(crate) mod lab;
 mod property;
 mod reference;
 mod reference_team;
