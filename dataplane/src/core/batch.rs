@@ -190,6 +190,17 @@ impl Batch {
         &self.outputs
     }
 
+    /// The port by which every frame of the burst leaves, once and as it came in; `None` when it is
+    /// not so.
+    #[must_use]
+    #[inline]
+    pub fn sole_exit(&self) -> Option<PortId> {
+        let port = self.outputs.first()?.port;
+        let all = self.ended == 0 && self.outputs.len() == self.len();
+        let same = |output: &Output| output.port == port && output.edit == TagEdit::Keep;
+        (all && self.outputs.iter().all(same)).then_some(port)
+    }
+
     /// What the control side is to know.
     #[must_use]
     pub fn events(&self) -> &[Event] {
