@@ -29,8 +29,9 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/raw.bpf
 /// The program in `src/bin`.
 const PROGRAM: &str = "raw-forward";
 
-/// Entries of each ring, as `weft-dataplane --ring-len` has it by default.
-const RING_LEN: u32 = 1024;
+/// Entries of each ring, of the product too: as many as Open vSwitch has in both of its forms. How
+/// long a pause a switch outlives without loss depends on little else.
+pub(crate) const RING_LEN: u32 = 2048;
 
 /// Packet memory for as many queues as `weft-dataplane` reserves by default.
 const MEMORY: MemoryBudget = MemoryBudget {

@@ -16,6 +16,7 @@ use tests::netns::run_command;
 use tests::topology::{Nic, Topology};
 use tests::wait::{SOON, wait_for_ok};
 
+use super::raw::RING_LEN;
 use super::{cpus, probe, silent_macs};
 use crate::plan::{MACS, VLAN, rules};
 use crate::switch::{Running, Setting, StartError, Switch};
@@ -80,7 +81,9 @@ impl Running for RunningWeft {
 pub fn deploy(wires: &Wires, setting: &Setting) -> Result<Deployment> {
     let lab = Lab::build_around(topology(setting)?, &[(HOST, wires.switch())])?;
     let mut deployment = Deployment::new(lab)?;
-    deployment.set_dataplane_options(&["--workers", "1", "--pin-workers"]);
+    let ring_len = RING_LEN.to_string();
+    let options = ["--workers", "1", "--pin-workers", "--ring-len", &ring_len];
+    deployment.set_dataplane_options(&options);
     deployment.start_supervisor()?;
     deployment.start_dataplane(HOST)?;
     deployment.wait_registered(HOST)?;
