@@ -6,7 +6,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use afxdp::{BindMode, Desc, Region, RingSizes, Socket, SocketBuilder, Umem, UmemConfig};
 use aya::maps::XskMap;
@@ -46,8 +46,8 @@ const MEMORY: MemoryBudget = MemoryBudget {
 /// The fill ring is topped up when this many places are free, as the dataplane does.
 const REFILL_MIN: u32 = 32;
 
-/// Rounds without a frame after which it sleeps, as a worker of the dataplane.
-const IDLE_ROUNDS_MAX: u8 = 16;
+/// How long it looks for frames before it sleeps, as a worker of the dataplane.
+const IDLE_POLL: Duration = Duration::from_micros(50);
 
 /// Longest sleep.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
@@ -164,13 +164,14 @@ impl Forwarder {
     /// # Errors
     /// When an interface is gone.
     pub fn run(mut self) -> anyhow::Result<()> {
-        let mut idle_rounds = 0;
+        let mut idle_since = None;
         loop {
             let [a, b] = &mut self.ports;
             let busy = forward(a, b, &mut self.free)? | forward(b, a, &mut self.free)?;
-            idle_rounds = if busy { 0 } else { idle_rounds + 1 };
-            if idle_rounds == IDLE_ROUNDS_MAX {
-                idle_rounds = 0;
+            if busy {
+                idle_since = None;
+            } else if idle_since.get_or_insert_with(Instant::now).elapsed() >= IDLE_POLL {
+                idle_since = None;
                 afxdp::wait(&[a.socket.as_fd(), b.socket.as_fd()], SLEEP_MAX)?;
                 a.socket.control.check()?;
                 b.socket.control.check()?;

@@ -5,6 +5,7 @@
 //! system call apiece. Invariant: every port is active or armed in the epoll.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use pmd::{Burst, Capabilities, Pool, Port, PortGone};
@@ -12,8 +13,11 @@ use proto::PortId;
 
 use crate::core::counters::Cast;
 
-/// Rounds without a frame until a port is not looked at any more.
+/// Rounds without a frame until a port counts as idle.
 const IDLE_ROUNDS_MAX: u8 = 16;
+/// How long an idle port is still looked at. To wake a core that went to sleep takes tens of
+/// microseconds, in a virtual machine more, and the answer to what just left is often that near.
+const IDLE_POLL: Duration = Duration::from_micros(50);
 /// Marks the worker's own wake descriptor in the epoll.
 const WAKE: u64 = u64::MAX;
 /// Ready descriptors that one call tells about.
@@ -29,6 +33,8 @@ pub(super) struct Entry {
     pub(super) staged_casts: [Cast; pmd::BURST_MAX],
     active: bool,
     idle_rounds: u8,
+    /// When `idle_rounds` came to its limit; of no meaning below.
+    idle_since: Instant,
 }
 
 impl fmt::Debug for Entry {
@@ -80,6 +86,7 @@ impl Ports {
             staged_casts: [Cast::Unicast; pmd::BURST_MAX],
             active: true,
             idle_rounds: 0,
+            idle_since: Instant::now(),
         });
         self.active.push(id);
         Ok(())
@@ -137,6 +144,13 @@ impl Ports {
         }
         entry.idle_rounds = entry.idle_rounds.saturating_add(1);
         if entry.idle_rounds < IDLE_ROUNDS_MAX || entry.port.poll_fd().is_none() {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        if entry.idle_rounds == IDLE_ROUNDS_MAX {
+            entry.idle_since = now;
+        }
+        if now.duration_since(entry.idle_since) < IDLE_POLL {
             return Ok(true);
         }
         if !entry.port.prepare_sleep(pool)? {
