@@ -119,6 +119,18 @@ struct Rig {
     dir: tempfile::TempDir,
 }
 
+/// The first adapter of a VM, as a TAP of this name.
+fn tap_of(vm: &str, ifname: &str) -> local::AttachRequest {
+    local::AttachRequest {
+        vm: vm.to_owned(),
+        adapter: "eth0".to_owned(),
+        profile: "WEB".to_owned(),
+        kind: "tap".to_owned(),
+        ifname: ifname.to_owned(),
+        ..Default::default()
+    }
+}
+
 impl Rig {
     fn new() -> Self {
         Self::in_dir(tempfile::tempdir().expect("a temporary directory"))
@@ -180,15 +192,7 @@ impl Rig {
 
     fn attach(&mut self) -> oneshot::Receiver<Result<local::AttachReply, Refusal>> {
         let (answer, answered) = oneshot::channel();
-        let request = local::AttachRequest {
-            vm: "vm1".to_owned(),
-            adapter: "eth0".to_owned(),
-            profile: "WEB".to_owned(),
-            kind: "tap".to_owned(),
-            ifname: "eth0".to_owned(),
-            ..Default::default()
-        };
-        self.control.handle(Event::Attach(request, answer));
+        self.control.handle(Event::Attach(tap_of("vm1", "eth0"), answer));
         answered
     }
 

@@ -97,15 +97,7 @@ fn headless_a_known_vnic_is_plugged_in_and_an_unknown_one_is_not() {
     assert!(reply.note.contains("headless"));
 
     let (answer, mut answered) = oneshot::channel();
-    let stranger = local::AttachRequest {
-        vm: "vm2".to_owned(),
-        adapter: "eth0".to_owned(),
-        profile: "WEB".to_owned(),
-        kind: "tap".to_owned(),
-        ifname: "eth9".to_owned(),
-        ..Default::default()
-    };
-    rig.control.handle(Event::Attach(stranger, answer));
+    rig.control.handle(Event::Attach(tap_of("vm2", "eth9"), answer));
     let refusal = answered.try_recv().expect("an answer").expect_err("it is not known");
     assert!(matches!(refusal, Refusal::Unavailable(_)), "{refusal}");
 }
@@ -169,14 +161,7 @@ fn a_port_whose_namespace_was_deleted_is_let_go_of() {
 fn wrong_requests_are_refused_before_anybody_is_asked() {
     let mut rig = Rig::new();
     rig.connect(1);
-    let good = local::AttachRequest {
-        vm: "vm1".to_owned(),
-        adapter: "eth0".to_owned(),
-        profile: "WEB".to_owned(),
-        kind: "tap".to_owned(),
-        ifname: "eth0".to_owned(),
-        ..Default::default()
-    };
+    let good = tap_of("vm1", "eth0");
     type Spoil = fn(&mut local::AttachRequest);
     let spoil: [(&str, Spoil); 8] = [
         ("VM", |r| r.vm.clear()),
