@@ -19,10 +19,16 @@ use tests::checks::Watched;
 use tests::inject::Injector;
 use tests::lab::Lab;
 use tests::netns::Namespace;
+use tests::port_channel::LAN_CONFIG;
 use tests::topology::Topology;
 
 /// The one host.
 const HOST: &str = "h1";
+
+/// VMs in VLAN 10, and one uplink that carries it.
+fn lan_config() -> String {
+    format!("{LAN_CONFIG}interface Ethernet3/1\n  inherit port-profile UPLINK\n")
+}
 
 /// Builds a lab, applies a configuration and attaches the VMs, until each is up.
 fn start(topology: &str, config: &str, vms: &[&str]) -> Watched {

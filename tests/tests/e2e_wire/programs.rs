@@ -9,7 +9,7 @@ use tests::traffic::{ping_count, wait_ping};
 use tests::wait::{SOON, wait_for_ok};
 use tests::wire::Recording;
 
-use crate::{HOST, injector, ip, mac, ns, start};
+use crate::{HOST, injector, ip, lan_config, mac, ns, start};
 
 const TOPOLOGY: &str = "
 name: programs
@@ -32,19 +32,6 @@ topology:
     - endpoints: [ 'pc:eth0', 'tor:pc' ]
 ";
 
-const CONFIG: &str = "
-vlan 10
-port-profile type vethernet LAN-10
-  switchport access vlan 10
-  state enabled
-port-profile type ethernet UPLINK
-  switchport mode trunk
-  switchport trunk allowed vlan 10
-  state enabled
-interface Ethernet3/1
-  inherit port-profile UPLINK
-";
-
 /// What busybox' DHCP client calls with what it was given.
 const LEASE_SCRIPT: &str = "#!/bin/sh
 [ \"$1\" = bound ] || exit 0
@@ -53,7 +40,7 @@ exec ip address add \"$ip/$mask\" dev \"$interface\"
 
 #[test]
 fn ping_arping_and_dhcp() {
-    let weft = start(TOPOLOGY, CONFIG, &["vm1", "vm2", "client"]);
+    let weft = start(TOPOLOGY, &lan_config(), &["vm1", "vm2", "client"]);
     ping(&weft);
     dscp_of_ping(&weft);
     arping(&weft);

@@ -12,7 +12,7 @@ use tests::traffic::{iperf3, tcp_transfer, wait_ping};
 use tests::wait::{SOON, wait_for_ok};
 use tests::wire::{Recorded, Recording};
 
-use crate::{HOST, injector, ip, mac, ns, start_with};
+use crate::{HOST, injector, ip, lan_config, mac, ns, start_with};
 
 const TOPOLOGY: &str = "
 name: streams
@@ -33,19 +33,6 @@ topology:
     - endpoints: [ 'pc:eth0', 'tor:pc' ]
 ";
 
-const CONFIG: &str = "
-vlan 10
-port-profile type vethernet LAN-10
-  switchport access vlan 10
-  state enabled
-port-profile type ethernet UPLINK
-  switchport mode trunk
-  switchport trunk allowed vlan 10
-  state enabled
-interface Ethernet3/1
-  inherit port-profile UPLINK
-";
-
 /// What a transfer carries.
 const TRANSFER_BYTES: usize = 10_000_000;
 
@@ -54,7 +41,7 @@ const TRANSFER_BYTES: usize = 10_000_000;
 const SUPER_FRAME_BYTES_MIN: u64 = 5_000;
 
 fn start_streams(dataplane_options: &[&str]) -> Watched {
-    let weft = start_with(TOPOLOGY, CONFIG, &["vm1", "vm2"], dataplane_options);
+    let weft = start_with(TOPOLOGY, &lan_config(), &["vm1", "vm2"], dataplane_options);
     for to in ["10.0.0.2", "10.0.0.100", "2001:db8::2", "2001:db8::100"] {
         wait_ping(ns(&weft, "vm1"), ip(to)).expect("the stations reach each other");
     }
