@@ -204,6 +204,12 @@ impl OpenVswitch {
         self.vsctl(&args).map(drop)
     }
 
+    /// Has it decide anew on every flow. Version 3.1 may keep a flow on the member that was active
+    /// before the bond was changed, for as long as the flow is in use.
+    pub fn purge_flows(&self) -> Result<()> {
+        self.appctl(&["revalidator/purge"]).map(drop)
+    }
+
     /// Changes what LACP says of one member; what `config` does not say goes back to its default.
     pub fn set_member(&self, interface: &str, config: &MemberConfig) -> Result<()> {
         self.vsctl(&["set", "interface", interface, &config.column()]).map(drop)

@@ -39,6 +39,7 @@ fn without_lacp_a_channel_is_static_or_one_member_works_alone() {
     let backup = BondConfig { primary, ..BondConfig::fixed(BondMode::ActiveBackup, trunk()) };
     rig.ovs.set_bond(BOND, &backup).expect("changed");
     rig.ovs.wait_bond(BOND, NEGOTIATION, |bond| bond.active() == Some("p1")).expect("p1");
+    rig.ovs.purge_flows().expect("purged");
     rig.uplinks(&ALONE);
     assert_one_works_alone(&rig);
 
