@@ -39,13 +39,13 @@ deny: setup
 doc: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --all-features
 
+# The same features as in `make test`, so that nothing is built twice.
 unit: setup
-	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --exclude tests --all-features
 
 e2e: setup
-	$(CARGO) build --locked --workspace --bins
-	$(CARGO) test --locked -p tests
+	$(CARGO) build --locked --workspace --all-features --bins --tests
+	$(CARGO) test --locked --workspace --all-features --test 'e2e_*'
 
 soak: setup
 	$(CARGO) build --release --locked --workspace --bins

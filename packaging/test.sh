@@ -16,9 +16,11 @@ step fmt    cargo fmt --all --check
 step deny   target/tools/bin/cargo-deny -L error --locked check bans licenses sources
 step clippy cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings
 step doc    env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps --all-features
-step build  cargo build --quiet --locked --workspace --bins
-step unit   cargo test --quiet --locked --workspace --exclude tests --all-features
+# One selection of packages and features for all tests: with another, cargo builds dependencies anew.
+step build  cargo build --quiet --locked --workspace --all-features --bins --tests
 # Counted of what ships, so with the flags of a release; its build is shared with `make build`.
 step instructions cargo run --quiet --release --locked -p benches --bin instructions -- --check
-step e2e    cargo test --locked -p tests
+# Unit, property and end-to-end tests. Most of the latter wait for timers of their partners, so more
+# of them run at a time than there are cores.
+step tests  env RUST_TEST_THREADS=4 cargo test --locked --workspace --all-features
 echo "== all of it: $SECONDS s"
