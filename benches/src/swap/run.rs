@@ -262,7 +262,7 @@ fn report(
 }
 
 /// Frames that the trial with swaps lost beyond the larger share that one without lost: a machine that
-/// takes the CPU away for milliseconds makes a receive ring overflow, swap or none.
+/// needs the CPU for milliseconds makes a receive ring overflow, swap or none.
 fn lost_to_swaps([before, during, after]: &[Trial; 3]) -> f64 {
     let share = before.loss().max(after.loss());
     (lost(during) as f64 - share * during.offered as f64).max(0.0)
