@@ -44,8 +44,8 @@ unit: setup
 	$(CARGO) test --locked --workspace --exclude tests --all-features
 
 e2e: setup
-	$(CARGO) build --locked --workspace --all-features --bins --tests
-	$(CARGO) test --locked --workspace --all-features --test 'e2e_*'
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked -p tests
 
 soak: setup
 	$(CARGO) build --release --locked --workspace --bins

@@ -20,8 +20,6 @@ const PLACES_MIN: usize = 16;
 pub struct Fib {
     /// A power of two, and at least twice [`Fib::len`]: every search ends at a free place.
     places: Box<[Place]>,
-    /// Bits of a hash that do not choose a place: 64 less the logarithm of their number.
-    shift: u32,
     hash: Hash,
     len: usize,
 }
@@ -46,8 +44,7 @@ const FREE: u64 = 0;
 
 impl Default for Fib {
     fn default() -> Self {
-        let places = free_places(PLACES_MIN);
-        Self { shift: shift_to(&places), places, hash: Hash::random(), len: 0 }
+        Self { places: free_places(PLACES_MIN), hash: Hash::random(), len: 0 }
     }
 }
 
@@ -91,7 +88,8 @@ impl Fib {
     /// Where the search for a key starts: the upper bits of its hash.
     #[inline]
     const fn home(&self, key: u64) -> usize {
-        (self.hash.of(key) >> self.shift) as usize
+        let bits = self.places.len().trailing_zeros();
+        (self.hash.of(key) >> (u64::BITS - bits)) as usize
     }
 
     /// The place after this one, the first after the last.
@@ -140,7 +138,6 @@ impl Fib {
     /// Doubles the table.
     fn grow(&mut self) {
         let larger = free_places(2 * self.places.len());
-        self.shift = shift_to(&larger);
         let old = std::mem::replace(&mut self.places, larger);
         old.into_iter().filter(|place| place.key != FREE).for_each(|place| self.put(place));
     }
@@ -158,11 +155,6 @@ impl Fib {
 fn free_places(count: usize) -> Box<[Place]> {
     const ANY: PortId = PortId::new(0).expect("below the number of slots");
     vec![Place { key: FREE, port: ANY }; count].into()
-}
-
-/// What turns a hash into one of so many places, a power of two above one.
-const fn shift_to(places: &[Place]) -> u32 {
-    u64::BITS - places.len().trailing_zeros()
 }
 
 /// VLAN in the high 16 bits, address in the low 48: both whole, so keys are never shared.
